@@ -1,0 +1,257 @@
+"""The commands, one thin function each; heavy imports are inside the functions."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+app = typer.Typer(
+    name="sam2unet",
+    help="Train, predict and evaluate with SAM2-UNet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at a folder of pictures and masks; sample scenes; a split.")
+weights_app = typer.Typer(no_args_is_help=True, help="Official trunk weights and model files.")
+app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
+
+Trunk = Literal["tiny", "small", "base_plus", "large"]
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def main() -> None:
+    """Run a command; bad input ends in one sentence and exit code 2."""
+    debug = "--debug" in sys.argv
+    try:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+    except (InputError, OSError) as error:
+        if debug:
+            raise
+        print(f"sam2unet: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of bad input too.")] = False,
+) -> None:
+    if version:
+        from . import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="A folder of pairs, or one with train/ (and val/).")],
+    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name (general, paper) or a YAML file.")] = "general",
+    trunk: Annotated[Trunk | None, typer.Option(help="Size of the trunk.")] = None,
+    trunk_weights: Annotated[str | None, typer.Option(help="auto, none, an official name, or a file.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side that pictures are resized to; to the nearest multiple of 32.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="key=value, any key of the recipe.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train on a folder of pictures and masks."""
+    from .training import train as run_training
+
+    given: dict[str, Any] = {
+        "trunk": trunk, "trunk_weights": trunk_weights, "epochs": epochs, "batch_size": batch_size,
+        "size": size, "lr": lr, "seed": seed,
+    }  # fmt: skip
+    changed = {key: value for key, value in given.items() if value is not None} | dict(map(_key_value, changes or []))
+    run = run_training(data, recipe, out, device=device, console=_console(), **changed)
+    print(f"Best model (val Dice {run.metrics['val_dice']:.4f}): {run.best}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model file, or an upstream SAM2-UNet .pth.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or globs.", metavar="INPUT...")],
+    out: Annotated[Path, typer.Option(help="Where the masks go: OUT/NAME.png.")],
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also OUT/overlays/NAME.png.")] = False,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel counts.")] = 0.5,
+    save: Annotated[Literal["probability"] | None, typer.Option(help="Also 8-bit maps in OUT/probability/.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
+    trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
+    backend: Annotated[Literal["auto", "torch"], typer.Option(help="What runs the network.")] = "auto",
+    precision: Annotated[Literal["auto", "float32", "bf16"], typer.Option(help="Of the arithmetic.")] = "auto",
+    device: Device = "auto",
+) -> None:
+    """Predict masks at each picture's own size."""
+    from .prediction import Predictor, find_inputs, predict_folder
+
+    pictures = find_inputs(inputs)
+    predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
+    with _progress("predicting") as progress:
+        result = predict_folder(
+            predictor, pictures, out, threshold=threshold, overlays=overlay, probabilities=save is not None,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    kept = f", {result.kept} were there already (--overwrite predicts them again)" if result.kept else ""
+    print(f"{result.done} predicted{kept}: {out}")
+    for message in result.failed:
+        print(f"sam2unet: {message}", file=sys.stderr)
+    if result.failed:
+        print(f"sam2unet: {len(result.failed)} of {len(pictures)} pictures failed, the rest is done", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="A folder of maps or masks.")],
+    masks: Annotated[Path, typer.Argument(help="A folder of masks, or of pictures and masks.")],
+    json: Annotated[Path | None, typer.Option(help="Write the metrics as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write Dice, IoU, MAE and S of each picture as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained report.")] = None,
+    title: Annotated[str | None, typer.Option(help="The report's title.")] = None,
+) -> None:
+    """The field's metrics of a folder of predictions."""
+    from .evaluation import evaluate_each, summarise, tables, write_report
+
+    with _progress("evaluating") as progress:
+        items = evaluate_each(predictions, masks, progress)
+    metrics = summarise([item.scores for item in items])
+    tables.print_metrics(metrics)
+    if json:
+        tables.write_json(json, metrics, predictions, masks)
+    if csv:
+        tables.write_csv(csv, items)
+    if html:
+        write_report(html, items, metrics, title or f"Evaluation of {predictions}")
+
+
+@data_app.command("check")
+def data_check(
+    folder: Path,
+    classes: Annotated[int, typer.Option(min=1, max=254, help="Classes, background counted; 1: foreground.")] = 1,
+) -> None:
+    """Table of pairs, orphans, sizes, foreground share, broken files; exit code 2 if training would go wrong."""
+    from rich.console import Console
+
+    from .data import check_pairs, find_pairs
+    from .data.report import print_check
+
+    listing = find_pairs(folder)
+    with _progress("reading") as progress:
+        check = check_pairs(listing, classes, progress)
+    print_check(check, Console(highlight=False, width=None if sys.stdout.isatty() else 200))
+    if check.errors:
+        raise InputError(f"{folder}: training would go wrong, see above ({len(check.errors)} errors)")
+
+
+@data_app.command("scenes")
+def data_scenes(
+    folder: Path,
+    train: Annotated[int, typer.Option(min=2, help="Scenes in train/.")] = 120,
+    test: Annotated[int, typer.Option(min=1, help="Scenes in test/.")] = 40,
+    side: Annotated[int, typer.Option(min=32, help="Height and width.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Other scenes.")] = 0,
+) -> None:
+    """Draw sample scenes into FOLDER/train and FOLDER/test, so that everything can be tried with no download."""
+    from .data import write_scenes
+
+    with _progress("drawing") as progress:
+        write_scenes(folder, train, test, side, seed, progress)
+    print(f"{train} + {test} scenes: {folder}")
+
+
+@data_app.command("split")
+def data_split(
+    folder: Path,
+    out: Annotated[Path, typer.Option(help="A new folder that gets train/ and test/.")],
+    share: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share of the pairs that goes to test/.")] = 0.2,
+    group: Annotated[str | None, typer.Option(help='"folder", or a regular expression on names.')] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another split.")] = 0,
+) -> None:
+    """Copy a folder of pairs into OUT/train and OUT/test; no group is on both sides."""
+    from .data import find_pairs, write_split
+
+    kept, held = write_split(find_pairs(folder), out, share, seed, group)
+    print(f"{kept} + {held} pairs: {out}")
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """The official trunks, and which of them are here."""
+    from .weights import OFFICIAL, cached
+
+    for entry in OFFICIAL.values():
+        print(f"{entry.name:24} {entry.trunk:10} {cached(entry.name) or f'not here; {entry.repo}'}")
+
+
+@weights_app.command("fetch")
+def weights_fetch(name: str) -> None:
+    """Download an official trunk from the Hugging Face hub and verify it."""
+    from .weights import fetch
+
+    print(fetch(name))
+
+
+@weights_app.command("inspect")
+def weights_inspect(file: Path) -> None:
+    """What a weights or model file holds."""
+    from .weights import inspect_file
+
+    for key, value in inspect_file(file).items():
+        print(f"{key:14} {value}")
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: write key=value")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text}: {value!r} is no YAML value") from error
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+@contextmanager
+def _progress(what: str) -> "Iterator[Callable[[int, int], object]]":
+    """A bar on a terminal; gives the function of (done, total) that moves it."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=_console(), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,15 @@
+"""Pairs of picture and mask: reading, matching, checking, splitting, sampling; sample scenes."""
+
+from .check import DataCheck, check_pairs
+from .dataset import EpochOrder, Flips, PairDataset, Preparation
+from .image_file import is_picture, read_image, to_rgb
+from .mask_file import Mask, Polygons, read_mask
+from .pairs import Listing, Pair, find_images, find_masks, find_pairs, match
+from .scenes import write_scenes
+from .split import hold_out, training_split, write_split
+
+__all__ = [
+    "DataCheck", "EpochOrder", "Flips", "Listing", "Mask", "Pair", "PairDataset", "Polygons", "Preparation",
+    "check_pairs", "find_images", "find_masks", "find_pairs", "hold_out", "is_picture", "match", "read_image",
+    "read_mask", "to_rgb", "training_split", "write_scenes", "write_split",
+]  # fmt: skip

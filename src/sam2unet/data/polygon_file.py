@@ -1,0 +1,79 @@
+"""Polygon annotations: LabelMe (one JSON a picture) and COCO (one JSON a set)."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .mask_file import Polygons
+
+
+def read_polygons(path: Path, class_names: Sequence[str] = ()) -> dict[str, Polygons]:
+    """The annotations in a JSON file by the stem of their picture's name; {} if it holds none of either kind.
+
+    Args:
+        path: the file.
+        class_names: labels in the order of their class indices, background first. Without them LabelMe's labels are
+            class 1 (a label that is a number: that class), and COCO's categories 1, 2, ... in the order of their ids.
+
+    Raises:
+        InputError: broken JSON, a label that `class_names` lacks, or a COCO segmentation that is run-length encoded.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: broken JSON ({error})") from error
+    try:
+        if isinstance(content, dict) and "shapes" in content and "imageHeight" in content:
+            return {path.stem: _labelme(path, content, class_names)}
+        if isinstance(content, dict) and "annotations" in content and "images" in content:
+            return _coco(path, content, class_names)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not as LabelMe or COCO write it ({type(error).__name__}: {error})") from error
+    return {}
+
+
+def _named(path: Path, label: Any, class_names: Sequence[str]) -> int:
+    if label not in class_names:
+        raise InputError(f"{path}: label {label!r} is not among the class names ({', '.join(class_names)})")
+    return class_names.index(label)
+
+
+def _labelme(path: Path, content: dict[str, Any], class_names: Sequence[str]) -> Polygons:
+    shapes = []
+    for shape in content["shapes"]:
+        points = [(float(x), float(y)) for x, y in shape["points"]]
+        kind = shape.get("shape_type", "polygon")
+        if kind == "rectangle":
+            (x0, y0), (x1, y1) = points
+            points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        elif kind != "polygon":
+            raise InputError(f"{path}: a shape is a {kind}; only polygons and rectangles outline an object")
+        label = shape["label"]
+        number = int(label) if str(label).isdigit() and 0 < int(label) < 255 else 1
+        shapes.append((_named(path, label, class_names) if class_names else number, (tuple(points),)))
+    return Polygons(path, (int(content["imageWidth"]), int(content["imageHeight"])), tuple(shapes))
+
+
+def _coco(path: Path, content: dict[str, Any], class_names: Sequence[str]) -> dict[str, Polygons]:
+    categories = sorted(content.get("categories", []), key=lambda category: category["id"])
+    index = {
+        category["id"]: _named(path, category["name"], class_names) if class_names else position
+        for position, category in enumerate(categories, start=1)
+    }
+    shapes: dict[Any, list[tuple[int, Any]]] = {image["id"]: [] for image in content["images"]}
+    for annotation in content["annotations"]:
+        rings = annotation["segmentation"]
+        if isinstance(rings, dict):
+            raise InputError(f"{path}: annotation {annotation.get('id')} is run-length encoded; export polygons")
+        points = tuple(tuple(zip(map(float, r[::2]), map(float, r[1::2]), strict=True)) for r in rings)
+        shapes[annotation["image_id"]].append((index.get(annotation.get("category_id"), 1), points))
+    return {
+        Path(image["file_name"].replace("\\", "/")).stem: Polygons(
+            path, (int(image["width"]), int(image["height"])), tuple(shapes[image["id"]])
+        )
+        for image in content["images"]
+    }

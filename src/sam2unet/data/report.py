@@ -1,0 +1,40 @@
+"""The data check as a table on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from .check import DataCheck, PartCheck
+
+
+def print_check(check: DataCheck, console: Console) -> None:
+    """A row per split, then what is wrong and what deserves a look, file names whole."""
+    table = Table(title=str(check.root), title_justify="left")
+    for column in ("split", "pairs", "no mask", "no picture", "size", "masks", "foreground"):
+        table.add_column(column, overflow="fold")
+    for split, part in check.parts.items():
+        table.add_row(
+            split or "–", str(part.pairs), str(len(part.lone_images)), str(len(part.lone_masks)),
+            _sizes(part), ", ".join(f"{kind} ({n})" for kind, n in part.kinds.most_common()), _foreground(part),
+        )  # fmt: skip
+    console.print(table, soft_wrap=not console.is_terminal)
+    for messages, word, style in ((check.warnings, "look", "yellow"), (check.errors, "wrong", "red")):
+        for message in messages:
+            console.print(f"[{style}]{word}:[/] ", end="")
+            console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def _sizes(part: PartCheck) -> str:
+    if not part.sizes:
+        return "–"
+    if len(part.sizes) == 1:
+        return "{}x{}".format(*next(iter(part.sizes)))
+    small, large = min(part.sizes, key=lambda s: s[0] * s[1]), max(part.sizes, key=lambda s: s[0] * s[1])
+    return f"{len(part.sizes)} sizes, {small[0]}x{small[1]} to {large[0]}x{large[1]}"
+
+
+def _foreground(part: PartCheck) -> str:
+    if not part.foreground:
+        return "–"
+    mean = sum(part.foreground) / len(part.foreground)
+    empty = sum(share == 0 for share in part.foreground)
+    return f"{mean:.1%} on average" + (f", {empty} without the object" if empty else "")

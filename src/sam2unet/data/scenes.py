@@ -1,0 +1,96 @@
+"""Sample scenes drawn by the program: textured objects in textured surroundings, from plain to camouflaged."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from ..errors import InputError
+
+EMPTY_SHARE = 0.1
+Array = NDArray[np.float64]
+
+
+def write_scenes(
+    folder: str | Path, train: int = 120, test: int = 40, side: int = 256, seed: int = 0,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> None:  # fmt: skip
+    """Write `folder`/train and `folder`/test, each with images/ (PNG) and masks/ (PNG, 0/255).
+
+    The same arguments give the same pictures. About one scene in ten holds no object. `progress` gets
+    how many of how many are drawn.
+
+    Raises:
+        InputError: the folder exists and isn't empty.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: exists and is not empty; name a new folder for the scenes")
+    for part, (name, count) in enumerate((("train", train), ("test", test))):
+        for kind in ("images", "masks"):
+            (folder / name / kind).mkdir(parents=True)
+        for index in range(count):
+            image, mask = draw_scene(np.random.default_rng((seed, part, index)), side)
+            Image.fromarray(image).save(folder / name / "images" / f"scene_{index:04}.png")
+            Image.fromarray(mask).save(folder / name / "masks" / f"scene_{index:04}.png")
+            progress(part * train + index + 1, train + test)
+
+
+def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One scene: (side, side, 3) uint8 and its mask (side, side) uint8, 0 or 255."""
+    camouflage = rng.random()
+    surroundings = _Look.draw(rng)
+    # What camouflage takes away is colour and contrast; the grain of the texture goes on telling the two apart.
+    own = _Look.draw(rng, turned_from=surroundings.angle)
+    own.colour = surroundings.colour + (1 - 0.85 * camouflage) * (own.colour - surroundings.colour)
+    ground, thing = surroundings.paint(rng, side), own.paint(rng, side)
+    inside = np.zeros((side, side), bool)
+    if rng.random() >= EMPTY_SHARE:
+        for _ in range(rng.integers(1, 3)):
+            inside |= _blob(rng, side)
+    alpha = np.asarray(Image.fromarray(inside).convert("L").filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float64)
+    image = ground + (thing - ground) * (alpha / 255)[..., None]
+    light = _smooth(rng, side, side // 3)[..., None]
+    image = image * (1 + 0.12 * light) + rng.normal(0, 0.02, image.shape)
+    return (image.clip(0, 1) * 255).round().astype(np.uint8), np.where(inside, np.uint8(255), np.uint8(0))
+
+
+class _Look:
+    """The colour of a surface and the grain of its texture."""
+
+    def __init__(self, colour: Array, angle: float, period: float, contrast: float):
+        self.colour, self.angle, self.period, self.contrast = colour, angle, period, contrast
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, turned_from: float | None = None) -> "_Look":
+        angle = rng.uniform(0, np.pi)
+        if turned_from is not None:
+            angle = turned_from + rng.uniform(np.pi / 4, 3 * np.pi / 4)
+        return cls(rng.uniform(0.2, 0.8, 3), angle, rng.uniform(7, 14), rng.uniform(0.08, 0.16))
+
+    def paint(self, rng: np.random.Generator, side: int) -> Array:
+        """(side, side, 3): wavering stripes over soft spots."""
+        y, x = np.mgrid[:side, :side]
+        along = x * np.cos(self.angle) + y * np.sin(self.angle) + 4 * _smooth(rng, side, side // 8)
+        stripes = np.sin(2 * np.pi * along / self.period + rng.uniform(0, 2 * np.pi))
+        texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, 6))
+        return self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
+
+
+def _smooth(rng: np.random.Generator, side: int, scale: int) -> Array:
+    """(side, side) noise of about unit deviation whose spots are `scale` pixels wide."""
+    cells = max(2, side // scale) + 1
+    coarse = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float64)
+
+
+def _blob(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:
+    """(side, side): a round shape whose radius wavers with the angle."""
+    y, x = np.mgrid[:side, :side] / side
+    angle = np.arctan2(y - (cy := rng.uniform(0.25, 0.75)), x - (cx := rng.uniform(0.25, 0.75)))
+    radius = np.full((side, side), rng.uniform(0.12, 0.25))
+    for wave in (2, 3, 5):
+        radius *= 1 + rng.uniform(0, 0.5 / wave) * np.cos(wave * angle + rng.uniform(0, 2 * np.pi))
+    return np.hypot(y - cy, x - cx) < radius

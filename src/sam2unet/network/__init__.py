@@ -1,0 +1,19 @@
+"""The network and nothing else: pure torch, imports no other room."""
+
+from .hiera import TRUNKS, Hiera, TrunkShape
+from .loss import IGNORED, deep_supervision_loss, structure_loss
+from .model import Card, SAM2UNet, TrunkSource, check_size, nearest_sizes
+
+__all__ = [
+    "IGNORED",
+    "TRUNKS",
+    "Card",
+    "Hiera",
+    "SAM2UNet",
+    "TrunkShape",
+    "TrunkSource",
+    "check_size",
+    "deep_supervision_loss",
+    "nearest_sizes",
+    "structure_loss",
+]

@@ -1,0 +1,70 @@
+"""Structure loss (weighted IoU + BCE) and its form for several classes; deep supervision."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORED = 255
+
+
+def structure_loss(logits: Tensor, target: Tensor, weighted_bce: bool = False) -> Tensor:
+    """The loss of the paper, a scalar: mean over the images of BCE plus boundary-weighted soft IoU loss.
+
+    With w = 1 + 5 |avgpool31(target) - target| (F3Net, arXiv 1911.11445, equations 6 to 9) and p = sigmoid(logits):
+    IoU loss = 1 - (sum(p t w) + 1) / (sum((p + t) w) - sum(p t w) + 1). As released, the BCE term is a plain mean.
+
+    Args:
+        logits: (B, 1, H, W), or (B, classes, H, W) for several classes.
+        target: (B, 1, H, W) in [0, 1]; for several classes (B, H, W) int64 with 255 where pixels are ignored.
+        weighted_bce: weight the BCE term by w too, as the formula is printed in papers. One class only.
+
+    Raises:
+        ValueError: the shapes don't fit each other, or `weighted_bce` with several classes.
+    """
+    if logits.shape[1] > 1:
+        if weighted_bce:
+            raise ValueError("weighted_bce is defined for one class")
+        return multiclass_structure_loss(logits, target)
+    if logits.shape != target.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
+    weight = boundary_weight(target)
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if weighted_bce:
+        bce = (bce * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    return bce.mean() + iou_loss(logits.sigmoid(), target, weight).mean()
+
+
+def multiclass_structure_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy plus boundary-weighted soft IoU loss averaged over the classes present in each image.
+
+    `logits` (B, C, H, W), `target` (B, H, W) int64; pixels of 255 count nowhere. With no labelled pixel it is 0.
+    """
+    if target.shape != logits.shape[:1] + logits.shape[2:]:
+        raise ValueError(f"logits {tuple(logits.shape)} want a target (B, H, W), not {tuple(target.shape)}")
+    known = target != IGNORED
+    index = target.where(known, torch.zeros_like(target))
+    entropy = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum") / known.sum().clamp(min=1)
+    hot = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).to(logits.dtype) * known[:, None]
+    weight = boundary_weight(hot) * known[:, None]
+    present = hot.amax(dim=(2, 3))
+    iou = iou_loss(logits.softmax(dim=1), hot, weight)
+    return entropy + (iou * present).sum() / present.sum().clamp(min=1)
+
+
+def boundary_weight(target: Tensor) -> Tensor:
+    """1 + 5 |mean of the 31x31 neighbourhood - target|, zeros outside counted; (B, C, H, W) -> the same shape."""
+    return 1 + 5 * (F.avg_pool2d(target, 31, stride=1, padding=15) - target).abs()
+
+
+def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(B, C): the weighted soft IoU loss of each map."""
+    inter = (probability * target * weight).sum(dim=(2, 3))
+    union = ((probability + target) * weight).sum(dim=(2, 3))
+    return 1 - (inter + 1) / (union - inter + 1)
+
+
+def deep_supervision_loss(outputs: Sequence[Tensor], target: Tensor, weighted_bce: bool = False) -> Tensor:
+    """The sum of the structure losses of all outputs."""
+    return torch.stack([structure_loss(logits, target, weighted_bce) for logits in outputs]).sum()

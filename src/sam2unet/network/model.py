@@ -1,0 +1,115 @@
+"""SAM2UNet: the trunk, an adapter in front of each of its blocks, an RFB per stage, the decoder; and its card."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, overload
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .adapter import Adapter
+from .decoder import Decoder
+from .hiera import TRUNKS, Hiera
+from .receptive_field import ReceptiveField
+
+STRIDE = 32
+
+
+@dataclass
+class Card:
+    """What a network needs to be used, beside its weights; it travels in the model file."""
+
+    trunk: str
+    classes: int = 1
+    class_names: list[str] = field(default_factory=list)
+    """One name per class, background first where there are several; empty if unnamed."""
+    size: tuple[int, int] = (352, 352)
+    """Height and width that images are resized to."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    stretch: bool = False
+    """Whether 16-bit images are stretched to their own range (else divided by 257)."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrunkSource:
+    """Where a frozen trunk came from, so that a model file can do without it."""
+
+    sha256: str
+    """Of the tensors (`weights.trunk_digest`): the same for every container they come in."""
+    name: str | None
+    """Its name in the catalogue of official trunks, if it has one."""
+    path: str
+
+
+class SAM2UNet(nn.Module):
+    """SAM2-UNet (Xiong et al., arXiv 2408.08870).
+
+    Args:
+        trunk: "tiny", "small", "base_plus" or "large".
+        classes: 1 for foreground against background; else the number of classes, background (0) counted.
+
+    >>> import torch
+    >>> SAM2UNet("tiny").eval()(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 1, 64, 96])
+    """
+
+    def __init__(self, trunk: str = "large", classes: int = 1):
+        super().__init__()
+        if trunk not in TRUNKS:
+            raise ValueError(f"unknown trunk {trunk!r}: choose from {', '.join(TRUNKS)}")
+        if classes < 1:
+            raise ValueError(f"classes is {classes}: it must be 1 or more")
+        self.card = Card(trunk=trunk, classes=classes)
+        self.trunk_source: TrunkSource | None = None
+        self.trunk = Hiera(TRUNKS[trunk])
+        self.adapters = nn.ModuleList([Adapter(block.dim) for block in self.trunk.blocks])  # type: ignore[arg-type]
+        self.receptive_fields = nn.ModuleList([ReceptiveField(width) for width in self.trunk.shape.widths])
+        self.decoder = Decoder(classes)
+
+    @property
+    def trunk_frozen(self) -> bool:
+        """Whether no parameter of the trunk is trained."""
+        return not any(p.requires_grad for p in self.trunk.parameters())
+
+    @overload
+    def forward(self, images: Tensor, deep_supervision: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, images: Tensor, deep_supervision: Literal[True]) -> tuple[Tensor, Tensor, Tensor]: ...
+    def forward(self, images: Tensor, deep_supervision: bool = False) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """Logits of images (B, 3, H, W), normalised as the card says; H and W multiples of 32.
+
+        Returns:
+            (B, classes, H, W); with `deep_supervision` also the logits of strides 16 and 8, at (H, W) too:
+            (main, side16, side8).
+
+        Raises:
+            ValueError: H or W is no multiple of 32.
+        """
+        size = images.shape[-2:]
+        check_size(*size)
+        features = self.trunk(images, self.adapters)
+        features = [reduce(f) for reduce, f in zip(self.receptive_fields, features, strict=True)]
+        side16, side8, main = self.decoder(features)
+        if not deep_supervision:
+            return F.interpolate(main, size=size, mode="bilinear")
+        main, side16, side8 = (F.interpolate(x, size=size, mode="bilinear") for x in (main, side16, side8))
+        return main, side16, side8
+
+
+def nearest_sizes(length: int) -> tuple[int, ...]:
+    """The multiples of 32 on both sides of `length`, at least 32; `length` alone if it is one."""
+    below = max(STRIDE, length // STRIDE * STRIDE)
+    return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise a ValueError that names the nearest sizes that work unless both are multiples of 32."""
+    wrong = [
+        f"{name} {length} (nearest: {' or '.join(map(str, nearest_sizes(length)))})"
+        for name, length in (("height", height), ("width", width))
+        if length < STRIDE or length % STRIDE
+    ]
+    if wrong:
+        raise ValueError(f"the network takes multiples of {STRIDE}: {', '.join(wrong)}")

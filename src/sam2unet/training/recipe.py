@@ -1,0 +1,120 @@
+"""Recipes: everything that a training run depends on beside its data."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import InputError
+from ..network import TRUNKS, nearest_sizes
+
+
+def _known_trunk(name: str) -> str:
+    if name not in TRUNKS:
+        raise ValueError(f"choose from {', '.join(TRUNKS)}")
+    return name
+
+
+def _multiple(length: int) -> int:
+    """The network takes multiples of 32: the nearest one."""
+    return min(nearest_sizes(length), key=lambda near: abs(near - length))
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=8192), AfterValidator(_multiple)]
+
+
+class Recipe(BaseModel):
+    """The keys of a recipe; recipes/general.yaml says what each means and holds the defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trunk: Annotated[str, AfterValidator(_known_trunk)]
+    trunk_weights: str
+    classes: Annotated[int, Field(ge=1, le=254)]
+    class_names: list[str]
+    seed: Annotated[int, Field(ge=0)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    size: Side | tuple[Side, Side]
+    lr: Annotated[float, Field(gt=0)]
+    lr_schedule: Literal["step", "epoch"]
+    min_lr: Annotated[float, Field(ge=0)]
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)] | None
+    precision: Literal["auto", "32-true", "bf16-mixed", "64-true"]
+    workers: Annotated[int, Field(ge=0)]
+    val_share: Annotated[float, Field(gt=0, lt=1)]
+    val_group: str | None
+    flip_horizontal: Share
+    flip_vertical: Share
+    mask_resize: Literal["bicubic", "nearest"]
+    stretch: bool
+    weighted_bce: bool
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Recipe":
+        if self.classes > 1 and self.weighted_bce:
+            raise ValueError("weighted_bce is defined for classes 1")
+        if self.class_names and self.classes > 1 and len(self.class_names) != self.classes:
+            raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes (background counts)")
+        return self
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """The size that pictures are resized to."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(Path(file.name).stem for file in resources.files(__package__).joinpath("recipes").iterdir())
+
+
+def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | None = None) -> Recipe:
+    """A recipe of the package or from a YAML file, over the defaults of `general`, with single keys changed.
+
+    Raises:
+        InputError: no such recipe, or a key or value that isn't allowed; the message names each.
+    """
+    values = _read("general") | (_read(name_or_file) if name_or_file != "general" else {}) | (changes or {})
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"recipe {name_or_file}: " + "; ".join(_sentence(e) for e in error.errors())) from error
+
+
+def _read(name_or_file: str | Path) -> dict[str, Any]:
+    packaged = resources.files(__package__).joinpath("recipes", f"{name_or_file}.yaml")
+    source = packaged if packaged.is_file() else Path(name_or_file)
+    if not source.is_file():
+        raise InputError(f"no recipe {name_or_file}: choose from {', '.join(recipe_names())}, or give a YAML file")
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{name_or_file}: broken YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{name_or_file}: a recipe is lines of `key: value`")
+    return content
+
+
+def _sentence(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part in Recipe.model_fields) or "together"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(map(str, error['loc']))} (known: {', '.join(Recipe.model_fields)})"
+    return (
+        f"{key} is {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+        if key != "together"
+        else error["msg"]
+    )
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write the resolved recipe as YAML."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )

@@ -1,0 +1,167 @@
+"""A training run, from a folder of pairs to a model file."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+
+from ..data import check_pairs, find_pairs, training_split
+from ..data.report import print_check
+from ..errors import InputError
+from ..network import SAM2UNet
+from ..weights import OFFICIAL, cached, fetch, load_trunk
+from .callbacks import SaveModels, ShowProgress
+from .data_module import PairDataModule
+from .module import SegmentationModule
+from .recipe import Recipe, load_recipe, save_recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, its model files, and the metrics of the best epoch."""
+
+    folder: Path
+    best: Path
+    last: Path
+    metrics: dict[str, float]
+
+
+def train(
+    data: str | Path,
+    recipe: str | Path = "general",
+    out: str | Path = "runs/train",
+    *,
+    device: str = "auto",
+    devices: int = 1,
+    console: Console | None = None,
+    **changes: Any,
+) -> Run:
+    """Train a SAM2-UNet on a folder of pictures and masks; what `sam2unet train` does.
+
+    The trunk is frozen when its weights are given and trained when it starts from scratch.
+
+    Args:
+        data: a folder of pairs, or one with `train`, and perhaps `val` and `test`; see `data.find_pairs`.
+        recipe: the name of a recipe or a YAML file.
+        out: the run's folder: best.safetensors, last.safetensors, recipe.yaml, metrics.csv, tensorboard/.
+        device: "auto", "cpu", "cuda" or "mps".
+        devices: how many of them, one process each.
+        console: where progress is shown; default the standard error stream.
+        changes: keys of the recipe to change, such as `epochs=5`.
+
+    Raises:
+        InputError: the data, the recipe or the folder can't be used; nothing has been trained then.
+    """
+    console = console or Console(stderr=True)
+    resolved = load_recipe(recipe, changes)
+    folder = Path(out)
+    first = not _get_rank()
+    if first:
+        if (folder / "last.safetensors").exists():
+            raise InputError(f"{folder}: holds a run already; name another folder with --out")
+        save_recipe(resolved, folder / "recipe.yaml")
+    listing = find_pairs(data, resolved.class_names)
+    if first:
+        check = check_pairs(listing, resolved.classes)
+        print_check(check, console)
+        if check.errors:
+            raise InputError(f"{data}: training would go wrong: {check.errors[0]}")
+    training, validation = training_split(listing, resolved.val_share, resolved.seed, resolved.val_group)
+    pl.seed_everything(resolved.seed, verbose=False)
+    model = build_model(resolved, console if first else Console(quiet=True))
+    model.card.recipe = resolved.model_dump(mode="json")
+    if first:
+        height, width = model.card.size
+        console.print(
+            f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    saver = SaveModels(folder)
+    trainer = build_trainer(resolved, folder, device, devices, [saver, ShowProgress(console)])
+    trainer.fit(SegmentationModule(model, resolved), PairDataModule(training, validation, model.card, resolved))
+    return Run(folder, folder / "best.safetensors", folder / "last.safetensors", {"val_dice": saver.best})
+
+
+def build_model(recipe: Recipe, console: Console) -> SAM2UNet:
+    """The network that a recipe asks for, its trunk loaded and frozen, or fresh; says which."""
+    model = SAM2UNet(recipe.trunk, recipe.classes)
+    card = model.card
+    card.size, card.stretch, card.class_names = recipe.height_width, recipe.stretch, recipe.class_names
+    file = find_trunk_weights(recipe, console)
+    if file:
+        load_trunk(model, file)
+    total = sum(p.numel() for p in model.parameters()) / 1e6
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6
+    origin = f"from {file}, frozen" if file else "from scratch, trained with the rest"
+    console.print(
+        f"Trunk: {recipe.trunk}, {origin}. {trained:.1f} of {total:.1f} million parameters are trained.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return model
+
+
+def find_trunk_weights(recipe: Recipe, console: Console) -> Path | None:
+    """The file of the trunk's weights; None to start from scratch.
+
+    "auto" takes an official trunk from the hub's cache, else from the hub; if neither has it, it says so.
+    """
+    if recipe.trunk_weights == "none":
+        return None
+    if recipe.trunk_weights in OFFICIAL:
+        return fetch(recipe.trunk_weights)
+    if recipe.trunk_weights != "auto":
+        return Path(recipe.trunk_weights)
+    names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
+    try:
+        return fetch(next((name for name in names if cached(name)), names[0]))
+    except InputError as error:
+        console.print(
+            f"{error}. Training from scratch instead, which needs more data and time for the same quality.",
+            highlight=False, soft_wrap=True, style="yellow",
+        )  # fmt: skip
+        return None
+
+
+def build_trainer(
+    recipe: Recipe, folder: Path, device: str = "auto", devices: int = 1, callbacks: list[pl.Callback] | None = None
+) -> pl.Trainer:
+    """Lightning's trainer as a recipe wants it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    accelerator = {"cuda": "gpu"}.get(device, device)
+    on_gpu = accelerator in ("auto", "gpu") and torch.cuda.is_available()
+    precision: Any = recipe.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if has_bf16(on_gpu) else "32-true"
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        sync_batchnorm=on_gpu and devices > 1,  # torch has it for CUDA only
+        precision=precision,
+        max_epochs=recipe.epochs,
+        gradient_clip_val=recipe.clip_norm,
+        callbacks=callbacks,
+        logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="tensorboard", version="")],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
+
+
+def has_bf16(on_gpu: bool) -> bool:
+    """Whether the hardware computes in bf16 itself, not by emulation."""
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))

@@ -1,0 +1,19 @@
+"""What goes in and out of a network: official trunks, the authors' release, our own files."""
+
+from .catalogue import OFFICIAL
+from .hub import cached, fetch
+from .inspect import inspect_file
+from .model_file import load_model, save_model
+from .trunk_file import load_trunk, read_trunk, trunk_digest
+
+__all__ = [
+    "OFFICIAL",
+    "cached",
+    "fetch",
+    "inspect_file",
+    "load_model",
+    "load_trunk",
+    "read_trunk",
+    "save_model",
+    "trunk_digest",
+]

@@ -1,0 +1,62 @@
+"""Reading tensors from files that others wrote, without running anything in them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import InputError
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file or a torch checkpoint (.pt, .pth), and the safetensors header's metadata.
+
+    Tensors nested under `model` or `state_dict` are lifted; a leading `module.` is dropped. Pickles are read with
+    `weights_only=True`: one that wants to run code is refused.
+
+    Raises:
+        InputError: the file is missing, truncated, or no checkpoint.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if start[8:9] == b"{":
+        return _read_safetensors(path)
+    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        return _read_pickle(path), {}
+    raise InputError(f"{path}: not a checkpoint (neither safetensors nor a torch .pt or .pth file)")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged or truncated safetensors file ({error}); fetch or copy it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, since reading it would run code or it is damaged; only plain tensors are read from "
+            "pickled files, so save its state_dict alone"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, IndexError, TypeError) as error:
+        raise InputError(f"{path}: truncated or damaged torch file; fetch or copy it again") from error
+    for key in ("model", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no state dict (a mapping of names to tensors)")
+    tensors = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise InputError(f"{path}: holds no tensors")
+    return tensors

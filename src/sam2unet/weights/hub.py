@@ -1,0 +1,61 @@
+"""Official trunks from the Hugging Face hub; the SHA-256 seen first is pinned and verified from then on."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from ..errors import InputError
+from .catalogue import OFFICIAL
+
+
+def fetch(name: str) -> Path:
+    """Download an official trunk, with a progress bar, or take it from the hub's cache; returns the file.
+
+    Raises:
+        InputError: unknown name, no connection, or a file whose SHA-256 isn't the one pinned at first use.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if name not in OFFICIAL:
+        raise InputError(f"unknown trunk weights {name!r}: choose from {', '.join(OFFICIAL)}")
+    entry = OFFICIAL[name]
+    path = cached(name)
+    if path is None:
+        try:
+            path = Path(hf_hub_download(entry.repo, entry.filename))
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+            raise InputError(
+                f"{name} cannot be fetched: the Hugging Face hub is out of reach ({type(error).__name__}); "
+                f"get {entry.filename} from {entry.repo} where there is a connection and pass its path "
+                "(--trunk-weights FILE)"
+            ) from error
+    _verify(name, path)
+    return path
+
+
+def cached(name: str) -> Path | None:
+    """The file of an official trunk in the hub's cache, if it is there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(OFFICIAL[name].repo, OFFICIAL[name].filename)
+    return Path(found) if isinstance(found, str) else None
+
+
+def pins_file() -> Path:
+    """Where the SHA-256 of each trunk fetched so far is kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sam2unet" / "pins.json"
+
+
+def _verify(name: str, path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    pins = json.loads(pins_file().read_text()) if pins_file().exists() else {}
+    if pins.setdefault(name, digest) != digest:
+        raise InputError(
+            f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at first use; delete the file and fetch it "
+            f"again, or, if the change is wanted, remove {name} from {pins_file()}"
+        )
+    pins_file().parent.mkdir(parents=True, exist_ok=True)
+    pins_file().write_text(json.dumps(pins, indent=2, sort_keys=True))

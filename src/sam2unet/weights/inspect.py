@@ -1,0 +1,37 @@
+"""Telling what a weights or model file holds, without loading its trunk."""
+
+from pathlib import Path
+
+from .checkpoint import read_checkpoint
+from .model_file import read_card
+from .state_dict_adapter import to_trunk
+from .trunk_file import trunk_size
+
+
+def inspect_file(path: str | Path) -> dict[str, str]:
+    """Facts to print: what it is, its trunk, how many values, and the card of our own files.
+
+    Raises:
+        InputError: missing, damaged, or no checkpoint.
+    """
+    tensors, header = read_checkpoint(path)
+    facts = {"tensors": f"{len(tensors)}, {sum(t.numel() for t in tensors.values()) / 1e6:.1f} million values"}
+    if header.get("format", "").startswith("sam2unet"):
+        card = read_card(header)
+        return {
+            "kind": f"model of sam2unet {header.get('version')}", "trunk": card.trunk,
+            "frozen trunk": header.get("trunk_source", "") if header.get("trunk_source") != "null" else "in the file",
+            "classes": str(card.classes), "class names": ", ".join(card.class_names) or "–",
+            "size": "{}x{}".format(*card.size), "metrics": str(card.metrics), "recipe": str(card.recipe), **facts,
+        }  # fmt: skip
+    if "encoder.patch_embed.proj.weight" in tensors:
+        trunk = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
+        return {
+            "kind": "SAM2-UNet checkpoint of the authors' release",
+            "width": str(trunk["pos_embed"].shape[1]),
+            **facts,
+        }
+    found = to_trunk(tensors)
+    if found:
+        return {"kind": "SAM2 trunk", "trunk": trunk_size(path, found), **facts}
+    return {"kind": "unknown", **facts}

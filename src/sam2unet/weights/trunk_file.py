@@ -1,0 +1,81 @@
+"""The trunk alone: finding its size, checking it, loading it into a network."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..network import TRUNKS, Hiera, SAM2UNet, TrunkSource
+from .catalogue import OFFICIAL
+from .checkpoint import read_checkpoint
+from .state_dict_adapter import to_trunk
+
+
+def read_trunk(path: str | Path) -> tuple[str, dict[str, Tensor]]:
+    """The size ("tiny", ...) and the float32 tensors of the trunk in Meta's SAM2 or SAM2.1 .pt or a trunk-only file.
+
+    Raises:
+        InputError: no trunk of a known shape is in the file.
+    """
+    tensors = to_trunk(read_checkpoint(path)[0])
+    if not tensors:
+        raise InputError(f"{path}: holds no SAM2 trunk (no image_encoder.trunk.*); pass a SAM2 or SAM2.1 checkpoint")
+    trunk = trunk_size(path, tensors)
+    return trunk, {name: value.float() for name, value in tensors.items()}
+
+
+def trunk_size(path: str | Path, tensors: dict[str, Tensor]) -> str:
+    """Which trunk the tensors belong to, every shape checked."""
+    width = tensors["patch_embed.proj.weight"].shape[0]
+    depth = len({key.split(".")[1] for key in tensors if key.startswith("blocks.")})
+    for name, shape in TRUNKS.items():
+        if (shape.embed_dim, sum(shape.stages)) == (width, depth):
+            with torch.device("meta"):
+                expected = Hiera(shape).state_dict()
+            check_tensors(path, expected, tensors, f"the {name} trunk")
+            return name
+    known = "; ".join(f"{name} {s.embed_dim}/{sum(s.stages)}" for name, s in TRUNKS.items())
+    raise InputError(f"{path}: {width} channels in {depth} blocks is no trunk of SAM2 (channels/blocks: {known})")
+
+
+def check_tensors(path: str | Path, expected: dict[str, Tensor], found: dict[str, Tensor], what: str) -> None:
+    """Raise an InputError that names the first tensor that is missing, unknown or of another shape."""
+    for name, value in expected.items():
+        if name not in found:
+            raise InputError(f"{path}: {what} needs {name}, which is missing")
+        if found[name].shape != value.shape:
+            raise InputError(
+                f"{path}: {name} is {tuple(found[name].shape)}, but {what} needs {tuple(value.shape)}: another network"
+            )
+    if unknown := sorted(found.keys() - expected.keys()):
+        raise InputError(f"{path}: {what} has no {unknown[0]}: another network")
+
+
+def trunk_digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the trunk's tensors in float32, by name: the same whichever file they came in."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().float().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def load_trunk(model: SAM2UNet, path: str | Path) -> None:
+    """Load the trunk of `model` from Meta's .pt (SAM2 or SAM2.1) or trunk-only safetensors, and freeze it.
+
+    Raises:
+        InputError: the file is no such checkpoint, or holds a trunk of another size.
+    """
+    trunk, tensors = read_trunk(path)
+    if trunk != model.card.trunk:
+        raise InputError(
+            f"{path}: holds the {trunk} trunk, but the network has {model.card.trunk}; use --trunk {trunk}"
+        )
+    model.trunk.load_state_dict(tensors)
+    model.trunk.requires_grad_(False)
+    name = Path(path).stem
+    model.trunk_source = TrunkSource(
+        trunk_digest(tensors), name if name in OFFICIAL else None, str(Path(path).absolute())
+    )
