@@ -44,6 +44,8 @@ def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], 
     surroundings = _Look.draw(rng)
     # What camouflage takes away is colour and contrast; the grain of the texture goes on telling the two apart.
     own = _Look.draw(rng, turned_from=surroundings.angle)
+    while np.abs(own.colour - surroundings.colour).max() < 0.35:
+        own.colour = rng.uniform(0.2, 0.8, 3)
     own.colour = surroundings.colour + (1 - 0.85 * camouflage) * (own.colour - surroundings.colour)
     ground, thing = surroundings.paint(rng, side), own.paint(rng, side)
     inside = np.zeros((side, side), bool)
@@ -58,7 +60,7 @@ def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], 
 
 
 class _Look:
-    """The colour of a surface and the grain of its texture."""
+    """The colour of a surface and the grain of its texture; `period` is a share of the picture's side."""
 
     def __init__(self, colour: Array, angle: float, period: float, contrast: float):
         self.colour, self.angle, self.period, self.contrast = colour, angle, period, contrast
@@ -68,14 +70,14 @@ class _Look:
         angle = rng.uniform(0, np.pi)
         if turned_from is not None:
             angle = turned_from + rng.uniform(np.pi / 4, 3 * np.pi / 4)
-        return cls(rng.uniform(0.2, 0.8, 3), angle, rng.uniform(7, 14), rng.uniform(0.08, 0.16))
+        return cls(rng.uniform(0.2, 0.8, 3), angle, rng.uniform(0.05, 0.1), rng.uniform(0.08, 0.16))
 
     def paint(self, rng: np.random.Generator, side: int) -> Array:
         """(side, side, 3): wavering stripes over soft spots."""
         y, x = np.mgrid[:side, :side]
-        along = x * np.cos(self.angle) + y * np.sin(self.angle) + 4 * _smooth(rng, side, side // 8)
-        stripes = np.sin(2 * np.pi * along / self.period + rng.uniform(0, 2 * np.pi))
-        texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, 6))
+        along = x * np.cos(self.angle) + y * np.sin(self.angle) + side / 64 * _smooth(rng, side, side // 8)
+        stripes = np.sin(2 * np.pi * along / (side * self.period) + rng.uniform(0, 2 * np.pi))
+        texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, max(2, side // 40)))
         return self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
 
 

@@ -40,6 +40,7 @@ class Recipe(BaseModel):
     batch_size: Annotated[int, Field(ge=1)]
     size: Side | tuple[Side, Side]
     lr: Annotated[float, Field(gt=0)]
+    trunk_lr: Annotated[float, Field(gt=0)]
     lr_schedule: Literal["step", "epoch"]
     min_lr: Annotated[float, Field(ge=0)]
     warmup: Annotated[float, Field(ge=0, lt=1)]

@@ -1,6 +1,7 @@
 """Reading tensors from files that others wrote, without running anything in them."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of old pickle protocols and then refuses or reads them
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: refused, since reading it would run code or it is damaged; only plain tensors are read from "

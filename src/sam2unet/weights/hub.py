@@ -15,8 +15,7 @@ def fetch(name: str) -> Path:
     Raises:
         InputError: unknown name, no connection, or a file whose SHA-256 isn't the one pinned at first use.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     if name not in OFFICIAL:
         raise InputError(f"unknown trunk weights {name!r}: choose from {', '.join(OFFICIAL)}")
@@ -24,8 +23,10 @@ def fetch(name: str) -> Path:
     path = cached(name)
     if path is None:
         try:
+            # Asked first, since hf_hub_download tries for half a minute where there is no connection.
+            get_hf_file_metadata(hf_hub_url(entry.repo, entry.filename))
             path = Path(hf_hub_download(entry.repo, entry.filename))
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        except Exception as error:  # whatever the hub's client and its transport raise, the way out is the same
             raise InputError(
                 f"{name} cannot be fetched: the Hugging Face hub is out of reach ({type(error).__name__}); "
                 f"get {entry.filename} from {entry.repo} where there is a connection and pass its path "

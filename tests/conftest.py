@@ -1,0 +1,107 @@
+"""What the rooms' tests share: the parity files, a network of few blocks, sample scenes, and the command."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sam2unet import cli
+from sam2unet.network import TRUNKS, SAM2UNet, TrunkShape
+
+PARITY = Path(__file__).parent / "parity"
+sys.path.insert(0, str(PARITY))
+from fill import fill  # noqa: E402
+
+# The tiny trunk's windows on few and narrow blocks: two stages cut windows at any size below 448.
+NANO = TrunkShape(16, 1, (1, 1, 2, 1), (3,), (8, 4, 14, 7), 7)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nano() -> Iterator[None]:
+    """A trunk "nano" beside the official ones."""
+    TRUNKS["nano"] = NANO
+    torch.set_num_threads(1)  # nano networks are slower on more
+    yield
+    del TRUNKS["nano"]
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, np.ndarray]:
+    with np.load(PARITY / "golden.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="session")
+def upstream_state() -> Callable[[str], dict[str, torch.Tensor]]:
+    """The filled state dict of the authors' network."""
+
+    def state(trunk: str) -> dict[str, torch.Tensor]:
+        shapes = json.loads((PARITY / f"state_dict_{trunk}.json").read_text())
+        return {name: torch.from_numpy(np.asarray(fill(name, tuple(shape)))) for name, shape in shapes.items()}
+
+    return state
+
+
+@pytest.fixture
+def network() -> Callable[..., SAM2UNet]:
+    """A small network with weights that make its logits vary."""
+
+    def build(classes: int = 1, seed: int = 0) -> SAM2UNet:
+        torch.manual_seed(seed)
+        model = SAM2UNet("nano", classes)
+        model.card.size = (64, 64)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
+        return model.eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ with 8 sample scenes and test/ with 3, 64 pixels a side."""
+    from sam2unet.data import write_scenes
+
+    folder = tmp_path_factory.mktemp("scenes") / "data"
+    write_scenes(folder, train=8, test=3, side=64)
+    return folder
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run a command in this process."""
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["sam2unet", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run on the scenes."""
+    from sam2unet import train
+
+    out = tmp_path_factory.mktemp("run") / "run"
+    train(scenes, out=out, trunk="nano", trunk_weights="none", size=64, epochs=2, batch_size=3, workers=0, device="cpu")
+    return out

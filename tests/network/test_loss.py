@@ -1,0 +1,67 @@
+"""The losses against their formulas, written out pixel by pixel in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+from sam2unet.network import structure_loss
+
+
+def pooled(target: np.ndarray) -> np.ndarray:
+    padded = np.pad(target, 15)
+    height, width = target.shape
+    return np.array([[padded[y : y + 31, x : x + 31].sum() / 961 for x in range(width)] for y in range(height)])
+
+
+def iou_term(p: np.ndarray, t: np.ndarray, w: np.ndarray) -> float:
+    inter, union = (p * t * w).sum(), ((p + t) * w).sum()
+    return 1 - (inter + 1) / (union - inter + 1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_class(weighted):
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(2, 20, 24)), rng.random((2, 20, 24)).round()
+    expected = 0.0
+    for z, t in zip(logits, target, strict=True):
+        p, w = 1 / (1 + np.exp(-z)), 1 + 5 * np.abs(pooled(t) - t)
+        bce = -(t * np.log(p) + (1 - t) * np.log(1 - p))
+        expected += ((bce * w).sum() / w.sum() if weighted else bce.mean()) / 2 + iou_term(p, t, w) / 2
+    found = structure_loss(torch.tensor(logits)[:, None], torch.tensor(target)[:, None], weighted_bce=weighted)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_several_classes_with_ignored_pixels():
+    rng = np.random.default_rng(1)
+    logits, target = rng.normal(size=(2, 3, 20, 24)), rng.integers(0, 3, (2, 20, 24))
+    target[0, :5] = 255
+    target[1][target[1] == 2] = 1  # a class that is absent from one image
+    entropies, ious = [], []
+    for z, t in zip(logits, target, strict=True):
+        p = np.exp(z) / np.exp(z).sum(axis=0)
+        known = t != 255
+        entropies += [-np.log(p[c][t == c]) for c in range(3)]
+        for c in range(3):
+            hot = (t == c).astype(float)
+            if hot.any():
+                w = (1 + 5 * np.abs(pooled(hot) - hot)) * known
+                ious.append(iou_term(p[c], hot, w))
+    expected = np.concatenate(entropies).mean() + np.mean(ious)
+    assert structure_loss(torch.tensor(logits), torch.tensor(target)).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_nothing_labelled_gives_zero_with_a_gradient():
+    logits = torch.randn(1, 3, 8, 8, requires_grad=True)
+    loss = structure_loss(logits, torch.full((1, 8, 8), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "target", "weighted"),
+    [(1, torch.zeros(1, 8, 8), False), (3, torch.zeros(1, 1, 8, 8), False), (3, torch.zeros(1, 8, 8).long(), True)],
+)
+def test_what_does_not_fit_raises(classes, target, weighted):
+    with pytest.raises(ValueError, match=r"target|one class"):
+        structure_loss(torch.zeros(1, classes, 8, 8), target, weighted)

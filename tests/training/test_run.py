@@ -1,0 +1,126 @@
+"""Whole runs on sample scenes with a small network."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+import sam2unet
+from sam2unet.errors import InputError
+from sam2unet.network import SAM2UNet
+from sam2unet.training.module import batch_dice
+from sam2unet.weights import load_model
+
+SHORT = {"trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 1, "batch_size": 4, "workers": 0}
+
+
+def test_a_run_leaves_models_recipe_and_logs(trained):
+    model = load_model(trained / "best.safetensors")
+    assert model.card.size == (64, 64)
+    assert model.card.recipe == yaml.safe_load((trained / "recipe.yaml").read_text())
+    assert 0 <= model.card.metrics["val_dice"] <= 1
+    assert load_model(trained / "last.safetensors").card.metrics["epoch"] == 2
+    with (trained / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len([row for row in rows if row["val_dice"]]) == 2
+    assert list((trained / "tensorboard").glob("events*"))
+    assert not model.trunk_frozen
+
+
+def test_training_learns(scenes, tmp_path):
+    run = sam2unet.train(scenes, out=tmp_path / "run", **SHORT | {"epochs": 60, "lr": 3e-3, "trunk_lr": 3e-3}, device="cpu")
+    with (tmp_path / "run/metrics.csv").open() as file:
+        losses = [float(row["loss_epoch"]) for row in csv.DictReader(file) if row["loss_epoch"]]
+    assert np.mean(losses[-5:]) < 0.6 * losses[0]
+    assert run.best.exists()
+
+
+def test_same_seed_same_weights_whatever_the_workers(scenes, tmp_path):
+    for name, workers, seed in (("a", 0, 7), ("b", 2, 7), ("c", 0, 8)):
+        sam2unet.train(scenes, out=tmp_path / name, **SHORT | {"workers": workers, "seed": seed}, device="cpu")
+    a, b, c = (load_file(tmp_path / name / "last.safetensors") for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def test_given_weights_freeze_the_trunk_and_it_says_so(scenes, tmp_path, run, network):
+    trunk = network(seed=4).trunk.state_dict()
+    save_file(trunk, tmp_path / "trunk.safetensors")
+    settings = [f"--set={key}={value}" for key, value in (SHORT | {"trunk_weights": tmp_path / "trunk.safetensors"}).items()]
+    result = run("train", scenes, "--out", tmp_path / "run", "--device", "cpu", *settings)
+    assert result.code == 0, result.err
+    assert f"from {tmp_path / 'trunk.safetensors'}, frozen" in result.err
+    model = load_model(tmp_path / "run/best.safetensors")
+    assert all(torch.equal(value, trunk[name]) for name, value in model.trunk.state_dict().items())
+    assert not any(name.startswith("trunk.") for name in load_file(tmp_path / "run/best.safetensors"))
+    scratch = run("train", scenes, "--out", tmp_path / "scratch", "--device", "cpu", *settings, "--set=trunk_weights=none")
+    assert "from scratch, trained" in scratch.err
+
+
+def test_a_run_is_not_written_over(trained, scenes, run):
+    before = (trained / "best.safetensors").read_bytes()
+    result = run("train", scenes, "--out", trained, "--trunk-weights", "none")
+    assert result.code == 2
+    assert str(trained) in result.err
+    assert (trained / "best.safetensors").read_bytes() == before
+
+
+def test_a_wrong_trunk_file_is_found_before_training(scenes, tmp_path, run):
+    (tmp_path / "x.pt").write_text("no")
+    result = run("train", scenes, "--out", tmp_path / "run", "--trunk-weights", tmp_path / "x.pt")
+    assert result.code == 2
+    assert str(tmp_path / "x.pt") in result.err
+
+
+@pytest.mark.parametrize("pair", ["epochs", "epochs=[", "nothing=1"])
+def test_set_wants_a_known_key_and_a_value(pair, scenes, tmp_path, run):
+    result = run("train", scenes, "--out", tmp_path / "run", "--set", pair)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+
+
+def test_several_classes_train_and_predict_indices(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for i in range(6):
+        indices = np.kron(rng.integers(0, 3, (2, 2)), np.ones((32, 32))).astype(np.uint8)
+        from PIL import Image
+
+        Image.fromarray(indices * 100).convert("RGB").save(tmp_path / f"data/images/{i}.png")
+        Image.fromarray(indices).save(tmp_path / f"data/masks/{i}.png")
+    run = sam2unet.train(tmp_path / "data", out=tmp_path / "run", **SHORT | {"classes": 3, "epochs": 2}, device="cpu")
+    prediction = sam2unet.Predictor(run.best, device="cpu").predict(tmp_path / "data/images/0.png")
+    assert prediction.probability.shape == (3, 64, 64)
+    np.testing.assert_allclose(prediction.probability.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(prediction.mask(), prediction.probability.argmax(axis=0))
+
+
+def brute_dice(found: np.ndarray, truth: np.ndarray) -> float:
+    total = found.sum() + truth.sum()
+    return 2 * (found & truth).sum() / total if total else 1.0
+
+
+def test_validation_dice():
+    torch.manual_seed(0)
+    logits, target = torch.randn(5, 1, 8, 8), torch.rand(5, 1, 8, 8)
+    target[1:3], logits[2:4] = 0, -1
+    expected = [brute_dice(z.numpy() > 0, t.numpy() > 0.5) for z, t in zip(logits, target, strict=True)]
+    np.testing.assert_allclose(batch_dice(logits, target), expected)
+    assert batch_dice(logits, target)[2] == 1
+    several, indices = torch.randn(4, 3, 8, 8), torch.randint(0, 3, (4, 8, 8))
+    indices[:, 0] = 255
+    for z, t, found in zip(several, indices, batch_dice(several, indices), strict=True):
+        known = (t != 255).numpy()
+        likeliest = z.argmax(dim=0).numpy()
+        expected = np.mean([brute_dice((likeliest == c) & known, (t.numpy() == c) & known) for c in (1, 2)])
+        assert found.item() == pytest.approx(expected)
+
+
+def test_loading_a_network_that_was_never_trained_is_refused(tmp_path):
+    save_file(SAM2UNet("nano").trunk.state_dict(), tmp_path / "t.safetensors")
+    with pytest.raises(InputError, match="a trunk alone"):
+        sam2unet.Predictor(tmp_path / "t.safetensors", device="cpu")

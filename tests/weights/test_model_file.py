@@ -1,0 +1,118 @@
+"""Our own files: small, complete, and bound to their trunk."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from sam2unet.errors import InputError
+from sam2unet.network import SAM2UNet
+from sam2unet.weights import inspect_file, load_model, load_trunk, save_model
+
+
+@pytest.fixture
+def trunk_file(tmp_path, network):
+    save_file(network(seed=5).trunk.state_dict(), tmp_path / "trunk.safetensors")
+    return tmp_path / "trunk.safetensors"
+
+
+def logits(model):
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        return model(torch.randn(1, 3, 96, 96))
+
+
+def names(path):
+    with safe_open(path, "pt") as file:
+        return list(file.keys())
+
+
+def test_a_frozen_trunk_from_a_file_is_left_out_and_found_again(network, trunk_file, tmp_path):
+    model = network(classes=3)
+    load_trunk(model, trunk_file)
+    model.card.class_names, model.card.metrics = ["ground", "a", "b"], {"val_dice": 0.5}
+    save_model(model, tmp_path / "model.safetensors")
+    assert not [name for name in names(tmp_path / "model.safetensors") if name.startswith("trunk.")]
+    again = load_model(tmp_path / "model.safetensors")
+    assert again.card == model.card
+    assert again.trunk_frozen
+    assert not again.training
+    torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
+    save_model(again, tmp_path / "second.safetensors")
+    assert names(tmp_path / "second.safetensors") == names(tmp_path / "model.safetensors")
+    assert "ground, a, b" in inspect_file(tmp_path / "model.safetensors")["class names"]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trunk_without_a_file_is_kept(frozen, network, tmp_path):
+    model = network()
+    model.trunk.requires_grad_(not frozen)
+    save_model(model, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    assert again.trunk_frozen == frozen
+    torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
+    with pytest.raises(InputError, match="its own trunk"):
+        load_model(tmp_path / "model.safetensors", trunk_weights=tmp_path / "model.safetensors")
+
+
+def test_a_trunk_trained_on_is_kept(network, trunk_file, tmp_path):
+    model = network()
+    load_trunk(model, trunk_file)
+    model.trunk.requires_grad_(True)
+    save_model(model, tmp_path / "model.safetensors")
+    assert "trunk.pos_embed" in names(tmp_path / "model.safetensors")
+
+
+def test_a_trunk_that_moved_is_asked_for_and_another_refused(network, trunk_file, tmp_path):
+    model = network()
+    load_trunk(model, trunk_file)
+    save_model(model, tmp_path / "model.safetensors")
+    moved = shutil.move(trunk_file, tmp_path / "elsewhere.safetensors")
+    with pytest.raises(InputError, match=r"trunk.safetensors any more; pass --trunk-weights"):
+        load_model(tmp_path / "model.safetensors")
+    torch.testing.assert_close(logits(load_model(tmp_path / "model.safetensors", moved)), logits(model), rtol=0, atol=0)
+    save_file(network(seed=6).trunk.state_dict(), trunk_file)  # another trunk where the old one was
+    with pytest.raises(InputError, match="any more"):
+        load_model(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="not the trunk that"):
+        load_model(tmp_path / "model.safetensors", trunk_file)
+
+
+def test_large_with_a_frozen_trunk_is_small():
+    with torch.device("meta"):
+        model = SAM2UNet("large")
+    size = sum(v.numel() * v.element_size() for k, v in model.state_dict().items() if not k.startswith("trunk."))
+    assert size < 18e6
+
+
+def test_a_failed_save_leaves_what_was_there(network, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save_model(network(), path)
+    before = path.read_bytes()
+
+    def full(tensors, file, header):
+        file.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("sam2unet.weights.model_file.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        save_model(network(seed=1), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": "sam2unet-9"}, "upgrade sam2unet"), ({"card": "{"}, "upgrade sam2unet"),
+     ({"card": json.dumps({"trunk": "huge", "size": [1, 1], "mean": [0] * 3, "std": [1] * 3})}, "'huge' is unknown")],
+)  # fmt: skip
+def test_a_header_that_is_not_understood(change, message, network, tmp_path):
+    save_model(network(), tmp_path / "model.safetensors")
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        tensors, header = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors, tmp_path / "other.safetensors", header | change)
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path / "other.safetensors")
