@@ -164,7 +164,7 @@ def data_check(
 @data_app.command("scenes")
 def data_scenes(
     folder: Path,
-    train: Annotated[int, typer.Option(min=2, help="Scenes in train/.")] = 120,
+    train: Annotated[int, typer.Option(min=2, help="Scenes in train/.")] = 240,
     test: Annotated[int, typer.Option(min=1, help="Scenes in test/.")] = 40,
     side: Annotated[int, typer.Option(min=32, help="Height and width.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Other scenes.")] = 0,
@@ -252,6 +252,7 @@ def _progress(what: str) -> "Iterator[Callable[[int, int], object]]":
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=_console(), transient=True) as bar:
+    console = _console()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -52,7 +52,9 @@ def test_sixteen_bits_are_divided_or_stretched(suffix, tmp_path):
     Image.fromarray(WIDE).save(path)
     np.testing.assert_array_equal(np.asarray(read_image(path))[..., 1], np.round(WIDE / 257))
     low, high = WIDE.min().astype(float), WIDE.max().astype(float)
-    np.testing.assert_array_equal(np.asarray(read_image(path, stretch=True))[..., 2], np.round((WIDE - low) * 255 / (high - low)))
+    np.testing.assert_array_equal(
+        np.asarray(read_image(path, stretch=True))[..., 2], np.round((WIDE - low) * 255 / (high - low))
+    )
 
 
 def test_float_and_flat_pictures(tmp_path):
@@ -68,7 +70,7 @@ def test_exif_rotation(orientation, tmp_path):
     upright = np.zeros((16, 24, 3), np.uint8)
     upright[:8, :12] = 255  # a white corner, top left
     undo = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
-            6: lambda a: np.rot90(a), 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a, 3)}  # fmt: skip
+            6: np.rot90, 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a, 3)}  # fmt: skip
     stored = Image.fromarray(np.ascontiguousarray(undo[orientation](upright)))
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -98,7 +98,8 @@ def labelme(path, label="polyp", kind="polygon"):
 
 def coco(path, segmentation, category=7):
     content = {
-        "images": [{"id": 3, "file_name": "some/a.jpg", "width": 32, "height": 24}, {"id": 4, "file_name": "b.jpg", "width": 8, "height": 8}],
+        "images": [{"id": 3, "file_name": "some/a.jpg", "width": 32, "height": 24},
+                   {"id": 4, "file_name": "b.jpg", "width": 8, "height": 8}],
         "categories": [{"id": 9, "name": "later"}, {"id": 7, "name": "first"}],
         "annotations": [{"id": 1, "image_id": 3, "category_id": category, "segmentation": segmentation}],
     }  # fmt: skip

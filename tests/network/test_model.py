@@ -25,7 +25,9 @@ def test_sizes_that_do_not_fit_are_named_with_the_nearest(height, width, named, 
     assert named in str(error.value)
 
 
-@pytest.mark.parametrize(("length", "nearest"), [(32, (32,)), (1, (32,)), (33, (32, 64)), (64, (64,)), (353, (352, 384))])
+@pytest.mark.parametrize(
+    ("length", "nearest"), [(32, (32,)), (1, (32,)), (33, (32, 64)), (64, (64,)), (353, (352, 384))]
+)
 def test_nearest_sizes(length, nearest):
     assert nearest_sizes(length) == nearest
 

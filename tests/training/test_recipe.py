@@ -43,7 +43,7 @@ def test_general_warms_up_and_ends_low():
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"learning_rate": 1}, ["unknown key learning_rate", "weight_decay"]), ({"lr": -1}, ["lr is -1", "greater than 0"]),
+    [({"learning_rate": 1}, ["key learning_rate", "weight_decay"]), ({"lr": -1}, ["lr is -1", "greater than 0"]),
      ({"trunk": "huge"}, ["trunk is 'huge'", "base_plus"]), ({"mask_resize": "area"}, ["mask_resize", "'nearest'"]),
      ({"epochs": "many"}, ["epochs is 'many'", "integer"]), ({"size": 0}, ["size"]),
      ({"classes": 3, "class_names": ["a"]}, ["1 class_names for 3 classes"]),
@@ -55,7 +55,9 @@ def test_a_wrong_value_names_its_key_and_what_is_allowed(changes, named):
     assert all(part in str(error.value) for part in named), str(error.value)
 
 
-@pytest.mark.parametrize(("given", "taken"), [(300, (288, 288)), (352, (352, 352)), (10, (32, 32)), ([200, 310], (192, 320))])
+@pytest.mark.parametrize(
+    ("given", "taken"), [(300, (288, 288)), (352, (352, 352)), (10, (32, 32)), ([200, 310], (192, 320))]
+)
 def test_any_size_becomes_the_nearest_that_works(given, taken):
     assert load_recipe("general", {"size": given}).height_width == taken
 

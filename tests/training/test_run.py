@@ -31,7 +31,9 @@ def test_a_run_leaves_models_recipe_and_logs(trained):
 
 
 def test_training_learns(scenes, tmp_path):
-    run = sam2unet.train(scenes, out=tmp_path / "run", **SHORT | {"epochs": 60, "lr": 3e-3, "trunk_lr": 3e-3}, device="cpu")
+    run = sam2unet.train(
+        scenes, out=tmp_path / "run", **SHORT | {"epochs": 60, "lr": 3e-3, "trunk_lr": 3e-3}, device="cpu"
+    )
     with (tmp_path / "run/metrics.csv").open() as file:
         losses = [float(row["loss_epoch"]) for row in csv.DictReader(file) if row["loss_epoch"]]
     assert np.mean(losses[-5:]) < 0.6 * losses[0]
@@ -49,14 +51,18 @@ def test_same_seed_same_weights_whatever_the_workers(scenes, tmp_path):
 def test_given_weights_freeze_the_trunk_and_it_says_so(scenes, tmp_path, run, network):
     trunk = network(seed=4).trunk.state_dict()
     save_file(trunk, tmp_path / "trunk.safetensors")
-    settings = [f"--set={key}={value}" for key, value in (SHORT | {"trunk_weights": tmp_path / "trunk.safetensors"}).items()]
+    settings = [
+        f"--set={key}={value}" for key, value in (SHORT | {"trunk_weights": tmp_path / "trunk.safetensors"}).items()
+    ]
     result = run("train", scenes, "--out", tmp_path / "run", "--device", "cpu", *settings)
     assert result.code == 0, result.err
     assert f"from {tmp_path / 'trunk.safetensors'}, frozen" in result.err
     model = load_model(tmp_path / "run/best.safetensors")
     assert all(torch.equal(value, trunk[name]) for name, value in model.trunk.state_dict().items())
     assert not any(name.startswith("trunk.") for name in load_file(tmp_path / "run/best.safetensors"))
-    scratch = run("train", scenes, "--out", tmp_path / "scratch", "--device", "cpu", *settings, "--set=trunk_weights=none")
+    scratch = run(
+        "train", scenes, "--out", tmp_path / "scratch", "--device", "cpu", *settings, "--set=trunk_weights=none"
+    )
     assert "from scratch, trained" in scratch.err
 
 

@@ -42,7 +42,9 @@ def main(data: Path, out: Path) -> None:
     model = SAM2UNet("nano")
     model.card.size = (64, 64)
     trainer = build_trainer(recipe, out, "cpu", devices=2, callbacks=[Record(out)])
-    trainer.fit(SegmentationModule(model, recipe), PairDataModule(pairs.pairs["train"], pairs.pairs["test"], model.card, recipe))
+    trainer.fit(
+        SegmentationModule(model, recipe), PairDataModule(pairs.pairs["train"], pairs.pairs["test"], model.card, recipe)
+    )
 
 
 if __name__ == "__main__":

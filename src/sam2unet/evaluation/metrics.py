@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from py_sod_metrics import MAE, DICEHandler, Emeasure, Fmeasure, FmeasureV2, IOUHandler, Smeasure, WeightedFmeasure
+from py_sod_metrics import (
+    MAE,
+    DICEHandler,
+    Emeasure,
+    FmeasureHandler,
+    FmeasureV2,
+    IOUHandler,
+    Smeasure,
+    WeightedFmeasure,
+)
 
 Array = NDArray[np.float64]
 
@@ -33,23 +42,27 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Scores:
 
     All but `dice` and `iou` are computed on the map stretched to its own range, as PySODMetrics does.
     """
-    mae, s, e, f, w = MAE(), Smeasure(), Emeasure(), Fmeasure(), WeightedFmeasure()
-    overlap = FmeasureV2({"dice": DICEHandler(with_dynamic=True), "iou": IOUHandler(with_dynamic=True)})
+    mae, s, e, w = MAE(), Smeasure(), Emeasure(), WeightedFmeasure()
+    counts = FmeasureV2({
+        "fm": FmeasureHandler(beta=0.3, with_adaptive=True, with_dynamic=True),
+        "dice": DICEHandler(with_adaptive=False, with_dynamic=True),
+        "iou": IOUHandler(with_adaptive=False, with_dynamic=True),
+    })  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):
-        for metric in (mae, s, e, f, w, overlap):
+        for metric in (mae, s, e, w, counts):
             metric.step(pred=prediction, gt=mask)
-    em, fm, ov = e.get_results()["em"], f.get_results()["fm"], overlap.get_results()
+    em, counted = e.get_results()["em"], counts.get_results()
     dice, iou = overlap_at_half(prediction >= 128, mask > 128)
     return Scores(
         mae=float(mae.get_results()["mae"]),
         s_measure=float(s.get_results()["sm"]),
         e_adaptive=float(em["adp"]),
         e_curve=np.asarray(em["curve"]),
-        f_adaptive=float(fm["adp"]),
-        f_curve=np.asarray(fm["curve"]),
+        f_adaptive=float(counted["fm"]["adaptive"]),
+        f_curve=np.asarray(counted["fm"]["dynamic"]),
         weighted_f=float(w.get_results()["wfm"]),
-        dice_curve=np.asarray(ov["dice"]["dynamic"]),
-        iou_curve=np.asarray(ov["iou"]["dynamic"]),
+        dice_curve=np.asarray(counted["dice"]["dynamic"]),
+        iou_curve=np.asarray(counted["iou"]["dynamic"]),
         dice=dice,
         iou=iou,
     )

@@ -49,7 +49,9 @@ class SegmentationModule(pl.LightningModule):
             {"params": [p for name, p in trained if name.startswith("trunk.") == in_trunk], "lr": lr}
             for in_trunk, lr in ((False, self.recipe.lr), (True, self.recipe.trunk_lr))
         ]
-        optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
+        optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]], lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(self.recipe, step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

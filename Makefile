@@ -1,0 +1,39 @@
+# make demo [DATA=folder]   train, predict and evaluate: on sample scenes, or on your own pictures and masks
+# make test                 linting, types and tests, as CI runs them
+PYTHON ?= python3
+DATA ?=
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
+
+.PHONY: demo test clean
+
+demo: .venv/package
+	@rm -rf runs/demo
+	@set -eu; data='$(DATA)'; options='--epochs 6'; set -x; \
+	if [ -z "$$data" ]; then \
+		data=runs/demo/data; options='--epochs 8 --size 128'; $(BIN)/sam2unet data scenes $$data; \
+	elif [ ! -d "$$data/test" ]; then \
+		$(BIN)/sam2unet data split "$$data" --out runs/demo/data; data=runs/demo/data; \
+	fi; \
+	$(BIN)/sam2unet train "$$data" --out runs/demo --trunk tiny --trunk-weights none $$options; \
+	$(BIN)/sam2unet predict runs/demo/best.safetensors "$$data/test" --out runs/demo/masks --overlay; \
+	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json --html runs/demo/report.html
+	@echo "Look at $(CURDIR)/runs/demo/report.html; the model, masks and overlays are beside it."
+
+test: .venv/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+.venv/package: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/tests: .venv/package
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,83 @@
+"""The house: who imports whom, what is public, how fast it opens, what the command answers."""
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import sam2unet
+
+SOURCE = Path(sam2unet.__file__).parent
+MAY_IMPORT = {
+    "network": set(),
+    "data": {"errors"},
+    "weights": {"errors", "network"},
+    "evaluation": {"errors", "data"},
+    "prediction": {"errors", "network", "weights", "data"},
+    "training": {"errors", "network", "weights", "data", "evaluation"},
+}
+
+
+def imported_rooms(file: Path) -> set[str]:
+    """The rooms of the package that a file imports, by relative or absolute name."""
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level == 2 and node.module:
+                rooms.add(node.module.split(".")[0])
+            elif node.level == 2:
+                rooms |= {alias.name for alias in node.names}
+            elif (node.module or "").startswith("sam2unet"):
+                rooms |= set((node.module or "").split(".")[1:2])
+        elif isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sam2unet.")}
+    return rooms
+
+
+@pytest.mark.parametrize("room", sorted(p.name for p in SOURCE.iterdir() if (p / "__init__.py").exists()))
+def test_arrows_between_rooms(room):
+    for file in (SOURCE / room).rglob("*.py"):
+        assert imported_rooms(file) - {room} <= MAY_IMPORT[room], file
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("statement", ["import sam2unet", "import sam2unet.cli"])
+def test_opening_the_package_imports_nothing_heavy(statement):
+    assert not {"torch", "numpy", "PIL", "lightning", "pydantic"} & modules_after(statement)
+
+
+def test_public_names_are_there():
+    for name in sam2unet.__all__:
+        assert getattr(sam2unet, name) is not None
+    assert dir(sam2unet) == sorted(sam2unet.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = sam2unet.nothing
+
+
+def test_version_and_help(run):
+    assert run("--version").out.strip() == version("sam2unet") == sam2unet.__version__
+    shown = run("--help")
+    assert shown.code == 0
+    assert all(command in shown.out for command in ("train", "predict", "evaluate", "data", "weights"))
+
+
+def test_usage_errors_end_with_2_and_debug_shows_a_traceback(run, tmp_path):
+    assert run("predict").code == 2
+    assert run("data", "check", tmp_path).code == 2
+    with pytest.raises(sam2unet.errors.InputError):
+        run("--debug", "data", "check", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("data", "scenes", tmp_path / "file" / "scenes")
+    assert result.code == 2
+    assert str(tmp_path / "file") in result.err
+    assert result.err.count("\n") == 1
