@@ -11,13 +11,15 @@ demo: .venv/package
 	@rm -rf runs/demo
 	@set -eu; data='$(DATA)'; options='--epochs 6'; set -x; \
 	if [ -z "$$data" ]; then \
-		data=runs/demo/data; options='--epochs 8 --size 128'; $(BIN)/sam2unet data scenes $$data; \
+		data=runs/demo/data; options='--epochs 10 --size 128'; $(BIN)/sam2unet data scenes $$data; \
 	elif [ ! -d "$$data/test" ]; then \
 		$(BIN)/sam2unet data split "$$data" --out runs/demo/data; data=runs/demo/data; \
 	fi; \
 	$(BIN)/sam2unet train "$$data" --out runs/demo --trunk tiny --trunk-weights none $$options; \
-	$(BIN)/sam2unet predict runs/demo/best.safetensors "$$data/test" --out runs/demo/masks --overlay; \
-	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json --html runs/demo/report.html
+	$(BIN)/sam2unet predict runs/demo/best.safetensors "$$data/test" --out runs/demo/masks \
+		--overlay --save probability; \
+	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json \
+		--html runs/demo/report.html --title "SAM2-UNet on $$data/test"
 	@echo "Look at $(CURDIR)/runs/demo/report.html; the model, masks and overlays are beside it."
 
 test: .venv/tests

@@ -13,11 +13,11 @@ import sam2unet
 SOURCE = Path(sam2unet.__file__).parent
 MAY_IMPORT = {
     "network": set(),
-    "data": {"errors"},
-    "weights": {"errors", "network"},
-    "evaluation": {"errors", "data"},
-    "prediction": {"errors", "network", "weights", "data"},
-    "training": {"errors", "network", "weights", "data", "evaluation"},
+    "data": {"errors", "files"},
+    "weights": {"errors", "files", "network"},
+    "evaluation": {"errors", "files", "data"},
+    "prediction": {"errors", "files", "network", "weights", "data"},
+    "training": {"errors", "files", "network", "weights", "data", "evaluation"},
 }
 
 

@@ -102,7 +102,7 @@ def predict(
     """Predict masks at each picture's own size."""
     from .prediction import Predictor, find_inputs, predict_folder
 
-    pictures = find_inputs(inputs)
+    pictures = {name: path for name, path in find_inputs(inputs).items() if out.resolve() not in path.resolve().parents}
     predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
     with _progress("predicting") as progress:
         result = predict_folder(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..data import read_image, read_mask
 from ..data.image_file import open_picture
+from ..files import appearing
 from .folder import Evaluated
 
 THUMBNAIL = 300
@@ -32,7 +33,9 @@ STYLE = """
 body { margin: 0 auto; max-width: 1080px; padding: 2.5rem 1.25rem; background: var(--bg); color: var(--fg);
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-p { margin: .25rem 0; } .dim { color: var(--dim); overflow-wrap: anywhere; }
+p { margin: .25rem 0 .75rem; }
+.tile p { margin: .25rem 0 0; line-height: 1.35; font-size: .85rem; }
+.dim { color: var(--dim); overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .75rem; margin-top: 1.5rem; }
 .tile, figure, table { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .tile { padding: .8rem 1rem; } .tile b { display: block; font-size: 1.7rem; font-variant-numeric: tabular-nums; }
@@ -43,6 +46,7 @@ figcaption { padding: .45rem .7rem; font-size: .85rem; overflow-wrap: anywhere; 
 figcaption b { float: right; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; border-spacing: 0; overflow: hidden; }
 td { padding: .4rem .9rem; border-top: 1px solid var(--line); } tr:first-child td { border-top: 0; }
+table + p { margin-top: .75rem; }
 td:nth-child(2) { font-variant-numeric: tabular-nums; text-align: right; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 1em; }
 svg { width: 100%; max-width: 640px; height: auto; } svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
@@ -52,7 +56,7 @@ svg { width: 100%; max-width: 640px; height: auto; } svg text { fill: var(--dim)
 def write_report(path: Path, items: list[Evaluated], metrics: dict[str, float], title: str) -> None:
     """Write the page; it needs no other file and no network."""
     ordered = sorted(items, key=lambda item: item.scores.dice)
-    worst, best = ordered[: min(12, (len(ordered) + 1) // 2)], ordered[::-1][: min(6, len(ordered) // 2)]
+    worst, best = ordered[: min(12, (len(ordered) + 1) // 2)], ordered[::-1][: min(8, len(ordered) // 2)]
     tiles = "".join(
         f'<div class="tile"><b>{metrics[name]:.3f}</b>{name}<p class="dim">{MEANINGS[name]}</p></div>'
         for name in ("Dice", "IoU", "S", "MAE")
@@ -77,10 +81,8 @@ def write_report(path: Path, items: list[Evaluated], metrics: dict[str, float], 
 on the map stretched to its own range.</p>
 </body></html>
 """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with appearing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def _folder(items: list[Evaluated]) -> Path:
@@ -110,7 +112,7 @@ def _figure(item: Evaluated) -> str:
     found = np.asarray(open_picture(item.prediction).convert("L")) >= 128
     picture = Image.new("RGB", found.shape[::-1], (40, 40, 40)) if item.image is None else read_image(item.image)
     truth = read_mask(item.mask).foreground() > 128
-    colours = np.asarray(picture).astype(np.float32)
+    colours = np.asarray(picture.convert("L").convert("RGB")).astype(np.float32)  # grey, so that the three stand out
     for where, colour in ((found & truth, FOUND), (~found & truth, MISSED), (found & ~truth, WRONG)):
         colours[where] = 0.4 * colours[where] + 0.6 * np.array(colour, np.float32)
     shown = [picture] * (item.image is not None) + [Image.fromarray(colours.round().astype(np.uint8))]

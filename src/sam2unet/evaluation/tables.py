@@ -5,6 +5,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from ..files import appearing
 from .folder import Evaluated
 
 
@@ -17,14 +18,13 @@ def print_metrics(metrics: dict[str, float]) -> None:
 def write_json(path: Path, metrics: dict[str, float], predictions: Path, masks: Path) -> None:
     """The metrics, and what was compared."""
     content = {"metrics": metrics, "predictions": str(predictions), "masks": str(masks), "version": version("sam2unet")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with appearing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, items: list[Evaluated]) -> None:
     """A row per picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with appearing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["name", "Dice", "IoU", "MAE", "S", "wF"])
         for item in items:

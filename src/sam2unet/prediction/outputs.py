@@ -1,12 +1,12 @@
 """What is written of a prediction: masks, probability maps, overlays."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from ..files import appearing
 from .predictor import Prediction
 
 # Okabe and Ito's colours: told apart by colour-blind eyes; index 0 is background. Repeated beyond eight classes.
@@ -54,10 +54,5 @@ def overlay(image: Image.Image, mask: NDArray[np.bool_] | NDArray[np.uint8], cla
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture that appears under its name only when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with appearing(path) as partial:
         picture.save(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from ..data import check_pairs, find_pairs, training_split
@@ -62,7 +62,7 @@ def train(
     console = console or Console(stderr=True)
     resolved = load_recipe(recipe, changes)
     folder = Path(out)
-    first = not _get_rank()
+    first = getattr(rank_zero_only, "rank", 0) == 0
     if first:
         if (folder / "last.safetensors").exists():
             raise InputError(f"{folder}: holds a run already; name another folder with --out")
@@ -85,7 +85,10 @@ def train(
         )  # fmt: skip
     saver = SaveModels(folder)
     trainer = build_trainer(resolved, folder, device, devices, [saver, ShowProgress(console)])
-    trainer.fit(SegmentationModule(model, resolved), PairDataModule(training, validation, model.card, resolved))
+    loaders = PairDataModule(training, validation, model.card, resolved)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
+        trainer.fit(SegmentationModule(model, resolved), loaders)
     return Run(folder, folder / "best.safetensors", folder / "last.safetensors", {"val_dice": saver.best})
 
 
@@ -134,7 +137,6 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer as a recipe wants it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
     accelerator = {"cuda": "gpu"}.get(device, device)
     on_gpu = accelerator in ("auto", "gpu") and torch.cuda.is_available()
     precision: Any = recipe.precision

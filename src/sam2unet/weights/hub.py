@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import appearing
 from .catalogue import OFFICIAL
 
 
@@ -58,5 +59,5 @@ def _verify(name: str, path: Path) -> None:
             f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at first use; delete the file and fetch it "
             f"again, or, if the change is wanted, remove {name} from {pins_file()}"
         )
-    pins_file().parent.mkdir(parents=True, exist_ok=True)
-    pins_file().write_text(json.dumps(pins, indent=2, sort_keys=True))
+    with appearing(pins_file()) as partial:
+        partial.write_text(json.dumps(pins, indent=2, sort_keys=True))

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import appearing
 from ..network import TRUNKS, Card, SAM2UNet, TrunkSource
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
@@ -41,14 +42,9 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
         "trunk_frozen": json.dumps(model.trunk_frozen),
         "trunk_source": json.dumps(source and dataclasses.asdict(source)),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with appearing(path) as partial:
         save_file(tensors, partial, header)
         partial.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:
