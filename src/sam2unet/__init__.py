@@ -1,7 +1,6 @@
 """SAM2-UNet made into software: train, predict, evaluate."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from .weights import load_trunk as load_trunk
     from .weights import save_model as save_model
 
-__version__ = version("sam2unet")
+    __version__: str
 
 _ROOM_OF = {
     "SAM2UNet": "network",
@@ -31,6 +30,8 @@ __all__ = [*_ROOM_OF, "__version__"]
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that `import sam2unet` costs nothing."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("sam2unet")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'sam2unet' has no attribute {name!r}")
     return getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)
