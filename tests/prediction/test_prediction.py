@@ -164,10 +164,11 @@ def test_inputs_that_are_not_there(given, run, model_file, tmp_path):
 
 def test_two_pictures_of_one_name_are_named_before_anything_is_done(run, model_file, folder, tmp_path):
     Image.fromarray(photo()).save(tmp_path / "a.jpg")
-    result = run("predict", model_file, folder, tmp_path / "a.jpg", "--out", tmp_path / "out")
-    assert result.code == 2
-    assert str(folder / "a.png") in result.err
-    assert str(tmp_path / "a.jpg") in result.err
+    Image.fromarray(photo()).save(folder / "a.bmp")
+    for inputs in ([folder / "a.png", tmp_path / "a.jpg"], [folder / "a.*"], [folder]):
+        result = run("predict", model_file, *inputs, "--out", tmp_path / "out")
+        assert result.code == 2
+        assert result.err.count(f"{os.sep}a.") == 2
     assert not (tmp_path / "out").exists()
 
 

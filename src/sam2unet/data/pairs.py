@@ -77,16 +77,15 @@ def find_pairs(root: str | Path, class_names: Sequence[str] = ()) -> Listing:
         partners: dict[str, Path | Polygons] = {key: path for (s, key), path in masks.items() if s == split}
         matched = match(own, partners)
         for key, path in own.items():
-            mask = (
-                partners[matched[key]] if key in matched else drawn.get((split, path.stem), drawn.get(("", path.stem)))
-            )
+            polygons = drawn.get((split, path.stem), drawn.get(("", path.stem)))
+            mask = partners[matched[key]] if key in matched else polygons
             if mask is None:
                 listing.lone_images[split].append(path)
             else:
                 listing.pairs[split].append(Pair(key, path, mask))
-        lone = [path for key, path in partners.items() if key not in matched.values() and isinstance(path, Path)]
+        lone = partners.keys() - matched.values()
         if lone:
-            listing.lone_masks[split] = lone
+            listing.lone_masks[split] = [masks[split, key] for key in sorted(lone)]
     return listing
 
 

@@ -39,7 +39,7 @@ p { margin: .25rem 0 .75rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .75rem; margin-top: 1.5rem; }
 .tile, figure, table { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .tile { padding: .8rem 1rem; } .tile b { display: block; font-size: 1.7rem; font-variant-numeric: tabular-nums; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: .9rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: .9rem; align-items: start; }
 figure { margin: 0; overflow: hidden; } figure img { display: block; width: 100%; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 1px; }
 figcaption { padding: .45rem .7rem; font-size: .85rem; overflow-wrap: anywhere; }

@@ -33,15 +33,15 @@ def find_inputs(inputs: Iterable[str | Path]) -> dict[str, Path]:
     for given in inputs:
         path = Path(given)
         if path.is_dir():
-            pictures = find_images(path)
+            pictures = list(find_images(path).items())
         elif path.is_file():
-            pictures = {path.stem: path}
+            pictures = [(path.stem, path)]
         else:
             named = map(Path, sorted(glob(str(given), recursive=True)))  # noqa: PTH207, Path.glob takes no absolute pattern
-            pictures = {p.stem: p for p in named if is_picture(p)}
+            pictures = [(p.stem, p) for p in named if is_picture(p)]
         if not pictures:
             raise InputError(f"{given}: no picture there")
-        for name, picture in pictures.items():
+        for name, picture in pictures:
             if name in found and found[name] != picture:
                 raise InputError(f"{found[name]} and {picture} would both be written as {name}.png; predict them apart")
             found[name] = picture
