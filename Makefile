@@ -8,8 +8,10 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 .PHONY: demo test clean
 
 demo: .venv/package
-	@rm -rf runs/demo
-	@set -eu; data='$(DATA)'; options='--epochs 6'; set -x; \
+	@set -eu; data='$(DATA)'; options='--epochs 6'; \
+	case "$$(realpath -m "$${data:-.}")/" in "$(CURDIR)/runs/demo/"*) \
+		echo "DATA=$$data lies in runs/demo, which is written anew: move it first" >&2; exit 2;; \
+	esac; rm -rf runs/demo; set -x; \
 	if [ -z "$$data" ]; then \
 		data=runs/demo/data; options='--epochs 10 --size 128'; $(BIN)/sam2unet data scenes $$data; \
 	elif [ ! -d "$$data/test" ]; then \

@@ -16,8 +16,8 @@ MAY_IMPORT = {
     "data": {"errors", "files"},
     "weights": {"errors", "files", "network"},
     "evaluation": {"errors", "files", "data"},
-    "prediction": {"errors", "files", "network", "weights", "data"},
-    "training": {"errors", "files", "network", "weights", "data", "evaluation"},
+    "prediction": {"errors", "files", "device", "network", "weights", "data"},
+    "training": {"errors", "files", "device", "network", "weights", "data", "evaluation"},
 }
 
 
@@ -73,6 +73,15 @@ def test_usage_errors_end_with_2_and_debug_shows_a_traceback(run, tmp_path):
     assert run("data", "check", tmp_path).code == 2
     with pytest.raises(sam2unet.errors.InputError):
         run("--debug", "data", "check", tmp_path)
+
+
+def test_names_are_printed_whole_whatever_is_in_them(run, tmp_path):
+    folder = tmp_path / "run [bold]x[y] of a rather long name that a terminal of eighty columns would have to wrap"
+    folder.mkdir()
+    result = run("data", "check", folder)
+    assert str(folder) in result.err
+    run("data", "scenes", folder, "--train", 2, "--test", 1, "--side", 32)
+    assert str(folder) in run("data", "check", folder).out
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(run, tmp_path):

@@ -102,7 +102,7 @@ def predict(
     """Predict masks at each picture's own size."""
     from .prediction import Predictor, find_inputs, predict_folder
 
-    pictures = {name: path for name, path in find_inputs(inputs).items() if out.resolve() not in path.resolve().parents}
+    pictures = find_inputs(inputs, out)
     predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
     with _progress("predicting") as progress:
         result = predict_folder(

@@ -33,7 +33,14 @@ KINDS = {
     "grey palette": (palette(TRUTH.astype(np.uint8), [[0, 0, 0], [255, 255, 255]]), "0/255"),
     "inverse grey palette": (palette((~TRUTH).astype(np.uint8), [[255, 255, 255], [0, 0, 0]]), "0/255"),
     "16 bits": (Image.fromarray(TRUTH.astype(np.uint16) * 65535), "0/255"),
-    "16-bit instances": (Image.fromarray(TRUTH.astype(np.uint16) * 1000), "soft"),
+    "16-bit instances": (Image.fromarray(TRUTH.astype(np.uint16) * 1000), "class indices"),
+    "two grey levels": (Image.fromarray(TRUTH.astype(np.uint8) * 100), "class indices"),
+    "float": (Image.fromarray(TRUTH.astype(np.float32) * 0.9), "class indices"),
+    "white, cut out by alpha": (
+        Image.merge("LA", [Image.new("L", (32, 24), 255), Image.fromarray(TRUTH).convert("L")]),
+        "0/255",
+    ),
+    "dark colours": (Image.fromarray(TRUTH[..., None] * np.array([64, 0, 0], np.uint8)), "colours"),
     "colours": (Image.fromarray(TRUTH[..., None] * np.array([200, 30, 0], np.uint8)), "colours"),
 }
 
@@ -41,10 +48,20 @@ KINDS = {
 @pytest.mark.parametrize("case", KINDS)
 def test_one_class(case, tmp_path):
     picture, kind = KINDS[case]
-    picture.save(tmp_path / "m.png")
-    mask = read_mask(tmp_path / "m.png")
+    file = tmp_path / ("m.tif" if picture.mode == "F" else "m.png")
+    picture.save(file)
+    mask = read_mask(file)
     assert mask.kind == kind
     np.testing.assert_array_equal(mask.foreground() >= 128, TRUTH)
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(80, np.uint8), (254, np.uint8), (80, np.uint16), (300, np.uint16)])
+def test_numbered_objects_are_all_foreground(count, dtype, tmp_path):
+    numbers = np.zeros((24, 32), dtype)
+    numbers.flat[: 2 * count : 2] = np.arange(1, count + 1)
+    (picture := Image.fromarray(numbers)).save(tmp_path / f"m.{'tif' if picture.mode != 'L' else 'png'}")
+    mask = read_mask(next(tmp_path.iterdir()))
+    np.testing.assert_array_equal(mask.foreground() >= 128, numbers > 0)
 
 
 def test_lossy_masks_are_cut_in_the_middle(tmp_path):
@@ -115,15 +132,17 @@ def test_labelme(kind, tmp_path):
 
 def test_coco(tmp_path):
     found = read_polygons(coco(tmp_path / "set.json", [[6, 4, 19, 4, 19, 11, 6, 11]], category=9))
-    np.testing.assert_array_equal(read_mask(found["a"]).values, 2 * TRUTH)
+    np.testing.assert_array_equal(read_mask(found["some/a"]).values, 2 * TRUTH)
     assert read_mask(found["b"]).values.max() == 0
+    stray = coco(tmp_path / "stray.json", [[6, 4], [], [6, 4, 19, 4, 19, 11, 6, 11]])
+    np.testing.assert_array_equal(read_mask(read_polygons(stray)["some/a"]).values, TRUTH)
 
 
 def test_class_names_order_the_labels(tmp_path):
     names = ["ground", "later", "first"]
     assert read_mask(read_polygons(labelme(tmp_path / "a.json", "first"), names)["a"]).values.max() == 2
     found = read_polygons(coco(tmp_path / "set.json", [[6, 4, 19, 4, 19, 11]], category=9), names)
-    assert read_mask(found["a"]).values.max() == 1
+    assert read_mask(found["some/a"]).values.max() == 1
     with pytest.raises(InputError, match="'polyp' is not among"):
         read_polygons(labelme(tmp_path / "b.json"), names)
 
@@ -141,5 +160,6 @@ def test_annotations_that_cannot_be_read_are_named(make, message, tmp_path):
 
 
 def test_other_json_is_no_annotation(tmp_path):
-    (tmp_path / "x.json").write_text('{"version": 1}')
-    assert read_polygons(tmp_path / "x.json") == {}
+    for text in ('{"version": 1}', '{"loss": 1}\n{"loss": 2}\n'):
+        (tmp_path / "x.json").write_text(text)
+        assert read_polygons(tmp_path / "x.json") == {}

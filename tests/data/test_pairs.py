@@ -37,6 +37,12 @@ LAYOUTS = {
     "nested": ["images/p1/a.jpg", "masks/p1/a.png"],
     "set in roles": ["images/train/a.jpg", "masks/train/a.png"],
     "role in sets": ["train/images/a.jpg", "train/masks/a.png"],
+    "cod10k": ["Train/Image/a.jpg", "Train/GT_Object/a.png"],
+    "camo, whole": ["Images/Train/a.jpg", "GT/a.png"],
+    "binary masks": ["images/a.jpg", "binary_masks/a.png"],
+    "nnunet": ["imagesTr/a.jpg", "labelsTr/a.png"],
+    "mmsegmentation": ["img_dir/train/a.jpg", "ann_dir/train/a.png"],
+    "below a telling name": ["Kvasir-SEG/images/a.jpg", "Kvasir-SEG/masks/a.png"],
     "dots": ["images/a.b.c.jpg", "masks/a.b.c.png"],
     "a gas mask": ["images/gas_mask.jpg", "masks/gas_mask.png"],
     "unicode": ["images/fünf 1.jpg", "masks/fünf 1.png"],
@@ -119,6 +125,13 @@ def test_groups_that_cannot_be_made(by, message, tmp_path):
         hold_out(find_pairs(tmp_path).pairs[""], 0.5, 0, by)
 
 
+def test_a_large_group_is_not_held_out_for_a_small_share(tmp_path):
+    names = [f"a_{i}" for i in range(19)] + ["b_0"]
+    put(tmp_path, *(f"images/{n}.jpg" for n in names), *(f"masks/{n}.png" for n in names))
+    for seed in range(4):
+        assert [p.key for p in hold_out(find_pairs(tmp_path).pairs[""], 0.15, seed, "^(.)_")[1]] == ["b_0"]
+
+
 def broken(root):
     put(root, "images/b.jpg", "masks/b.png")
     (root / "images/b.jpg").write_bytes(b"\xff\xd8 no more")
@@ -141,6 +154,19 @@ def test_what_would_go_wrong_is_an_error_that_names_the_files(case, tmp_path, ru
     assert refused.code == 2
     assert message in refused.err
     assert not (tmp_path / "run/last.safetensors").exists()
+
+
+def test_only_what_is_trained_on_can_make_training_fail(tmp_path, run):
+    put(tmp_path, *(f"{s}/{kind}/{i}.png" for s in ("train", "test") for kind in ("images", "masks") for i in range(2)))
+    (tmp_path / "test/images/1.png").write_bytes(b"")
+    result = run("data", "check", tmp_path)
+    assert result.code == 0
+    assert str(tmp_path / "test/images/1.png") in result.out
+    for lacking in (
+        put(tmp_path / "a", "images/1.png", "masks/1.png"),
+        put(tmp_path / "b", "test/1.png", "test/1_mask.png"),
+    ):
+        assert run("data", "check", lacking).code == 2
 
 
 def test_masks_that_teach_nothing(tmp_path):
@@ -183,6 +209,11 @@ def test_split_command_copies_every_pair_once(tmp_path, run):
     listing = find_pairs(tmp_path / "out")
     assert {split: len(pairs) for split, pairs in listing.pairs.items()} == {"train": 6, "test": 3}
     assert len({p.key[0] for p in listing.pairs["test"]}) == 1
+    put(
+        tmp_path / "both",
+        *(f"{s}/{kind}/{i}.png" for s in ("train", "val") for kind in ("images", "masks") for i in range(3)),
+    )
+    assert write_split(find_pairs(tmp_path / "both"), tmp_path / "third", 0.5, 0) == (3, 3)
     with pytest.raises(InputError, match="not empty"):
         write_split(listing, tmp_path / "out", 0.5, 0)
 
@@ -191,4 +222,41 @@ def test_pictures_and_masks_of_a_mixed_folder(tmp_path):
     put(tmp_path, "images/a_1.jpg", "masks/a_1_mask.png", "x/b.jpg", "x/b_mask.png")
     images, masks = find_images(tmp_path), find_masks(tmp_path)
     assert set(images) == {"a_1", "x/b"}
-    assert match(images, masks) == {"a_1": "a_1_mask", "x/b": "x/b"} or match(images, masks)["a_1"] == "a_1_mask"
+    assert match(images, masks) == {"a_1": "a_1_mask", "x/b": "x/b_mask"}
+
+
+def test_a_name_like_a_masks_is_a_picture_without_a_partner(tmp_path):
+    assert set(find_images(put(tmp_path / "faces", "dog.jpg", "face_mask.jpg"))) == {"dog", "face_mask"}
+    assert set(find_images(put(tmp_path / "people", "with_mask/a.jpg", "without_mask/b.jpg"))) == {
+        "with/a",
+        "without/b",
+    }
+    assert set(find_masks(put(tmp_path / "gt", "a.png", "gas_mask.png"))) == {"a", "gas_mask"}
+    put(tmp_path / "both", "a.jpg", "a_mask.png", "gas_mask.jpg")
+    assert set(find_images(tmp_path / "both")) == {"a", "gas_mask"}
+
+
+def test_polygons_belong_to_the_picture_in_their_folder(tmp_path):
+    put(tmp_path, "p1/001.jpg", "p2/001.jpg")
+    labelme = {"shapes": [], "imageHeight": 20, "imageWidth": 30}
+    (tmp_path / "p1/001.json").write_text(json.dumps(labelme))
+    listing = find_pairs(tmp_path)
+    assert [pair.image for pair in listing.pairs[""]] == [tmp_path / "p1/001.jpg"]
+    assert listing.lone_images[""] == [tmp_path / "p2/001.jpg"]
+    (tmp_path / "p1/001.json").unlink()
+    box = {"id": 1, "image_id": 1, "segmentation": [[5, 5, 14, 5, 14, 9, 5, 9]]}
+    entries = [{"id": i, "file_name": f"p{i}/001.jpg", "width": 30, "height": 20} for i in (1, 2)]
+    (tmp_path / "set.json").write_text(json.dumps({"images": entries, "annotations": [box], "categories": []}))
+    assert sorted(check_pairs(find_pairs(tmp_path)).parts[""].foreground) == [0, 50 / 600]
+    entries[0]["file_name"] = "001.jpg"
+    (tmp_path / "set.json").write_text(json.dumps({"images": entries[:1], "annotations": [], "categories": []}))
+    with pytest.raises(InputError, match="fits both"):
+        find_pairs(tmp_path)
+
+
+def test_a_file_name_is_no_split_and_links_are_followed(tmp_path):
+    put(tmp_path / "real", "scan_test_1.jpg")
+    (tmp_path / "real/scan_test_1.json").write_text(json.dumps({"shapes": [], "imageHeight": 20, "imageWidth": 30}))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/link").symlink_to(tmp_path / "real")
+    assert len(find_pairs(tmp_path / "data").pairs[""]) == 1

@@ -125,12 +125,25 @@ def test_probability_maps_are_preferred_and_overlays_left_out(folders):
     [(lambda r: (r / "maps/4.png").unlink(), "lacks 1 of 6 predictions, such as 4.png"),
      (lambda r: Image.new("L", (9, 9)).save(r / "maps/4.png"), "4.png is 9x9, but its mask"),
      (lambda r: (r / "maps/4.png").write_bytes(b""), "4.png"),
+     (lambda r: Image.new("RGB", (50, 44), "red").save(r / "maps/4.png"), "4.png: has colours"),
+     (lambda r: Image.new("I;16", (50, 44), 300).save(r / "maps/4.png"), "4.png: has more than 8 bits"),
+     (lambda r: Image.new("L", (50, 44), 1).save(r / "maps/4.png"), "4.png: is a mask of 0 and 1"),
      (lambda r: (r / "maps").rename(r / "moved"), "no such folder")],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_named(change, message, folders):
     change(folders)
     with pytest.raises(InputError, match=message):
         sam2unet.evaluate(folders / "maps", folders / "gt")
+
+
+def test_a_report_takes_pictures_of_another_size(folders, run):
+    (folders / "pairs").mkdir()
+    (folders / "gt").rename(folders / "pairs/masks")
+    (folders / "pairs/images").mkdir()
+    for i in range(6):
+        Image.new("RGB", (100, 80)).save(folders / f"pairs/images/{i}.png")
+    result = run("evaluate", folders / "maps", folders / "pairs", "--html", folders / "r.html")
+    assert result.code == 0, result.err
 
 
 def test_command_writes_json_csv_and_a_report_of_its_own(run, trained, scenes, tmp_path):

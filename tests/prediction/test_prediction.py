@@ -172,6 +172,35 @@ def test_two_pictures_of_one_name_are_named_before_anything_is_done(run, model_f
     assert not (tmp_path / "out").exists()
 
 
+def test_no_picture_is_replaced_by_its_mask_and_outputs_are_no_inputs(run, model_file, folder, tmp_path):
+    before = (folder / "a.png").read_bytes()
+    result = run("predict", model_file, folder, "--out", folder, "--device", "cpu")
+    assert result.code == 2
+    assert str(folder / "a.png") in result.err
+    assert (folder / "a.png").read_bytes() == before
+    for _ in range(2):  # the second time the first's masks are there
+        assert run("predict", model_file, folder, "--out", folder / "found", "--device", "cpu").code == 0
+    assert len(list((folder / "found").rglob("*.png"))) == 3
+
+
+def test_one_picture_under_two_names_is_written_twice(run, model_file, folder, tmp_path):
+    result = run("predict", model_file, folder, folder / "sub/c.tif", "--out", tmp_path / "out", "--device", "cpu")
+    assert result.code == 0
+    assert (tmp_path / "out/c.png").read_bytes() == (tmp_path / "out/sub/c.png").read_bytes()
+
+
+def test_a_later_overlay_leaves_an_edited_mask_and_overwriting_leaves_no_stale_map(run, model_file, folder, tmp_path):
+    out = tmp_path / "out"
+    run("predict", model_file, folder, "--out", out, "--save", "probability", "--device", "cpu")
+    Image.new("L", (70, 50), 77).save(out / "a.png")
+    run("predict", model_file, folder, "--out", out, "--overlay", "--device", "cpu")
+    assert np.asarray(Image.open(out / "a.png")).max() == 77
+    assert (out / "overlays/a.png").exists()
+    run("predict", model_file, folder, "--out", out, "--overwrite", "--device", "cpu")
+    assert np.asarray(Image.open(out / "a.png")).max() != 77
+    assert not (out / "probability/a.png").exists()
+
+
 def test_upstream_checkpoint_predicts(run, upstream_state, folder, tmp_path):
     torch.save(upstream_state("tiny"), tmp_path / "SAM2-UNet.pth")
     result = run("predict", tmp_path / "SAM2-UNet.pth", folder / "a.png", "--out", tmp_path / "out", "--device", "cpu")

@@ -74,6 +74,27 @@ def test_a_run_is_not_written_over(trained, scenes, run):
     assert (trained / "best.safetensors").read_bytes() == before
 
 
+def test_what_cannot_be_trained_is_told_before_anything_is_written(scenes, tmp_path, run):
+    for arguments in ([scenes, "--device", "gameboy"], [tmp_path / "nowhere"], [scenes, "--seed", 2**33]):
+        result = run("train", *arguments, "--out", tmp_path / "run", "--trunk-weights", "none")
+        assert result.code == 2
+        assert result.err.count("\n") == 1
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_cached_trunk_that_changed_is_an_error_and_no_reason_for_scratch(scenes, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cached.pt").write_bytes(b"other")
+    monkeypatch.setattr("sam2unet.weights.hub.cached", lambda name: tmp_path / "cached.pt")
+    pins = tmp_path / "sam2unet/pins.json"
+    pins.parent.mkdir()
+    for content, message in (('{"sam2_hiera_tiny": "0"}', "pinned at first use"), ("{", "pins.json: damaged")):
+        pins.write_text(content)
+        result = run("train", scenes, "--out", tmp_path / "run", "--trunk", "tiny", "--device", "cpu")
+        assert result.code == 2
+        assert message in result.err
+
+
 def test_a_wrong_trunk_file_is_found_before_training(scenes, tmp_path, run):
     (tmp_path / "x.pt").write_text("no")
     result = run("train", scenes, "--out", tmp_path / "run", "--trunk-weights", tmp_path / "x.pt")

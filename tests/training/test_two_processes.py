@@ -4,11 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from sam2unet.data import EpochOrder, Flips, PairDataset, Preparation, find_pairs
 from sam2unet.network import SAM2UNet, deep_supervision_loss
 from sam2unet.training import load_recipe
+from sam2unet.training.module import batch_dice
 
 from .two_processes import RECIPE
 
@@ -53,3 +55,12 @@ def test_two_processes_equal_the_average_of_two_halves(scenes, tmp_path):
         assert (first[name] - parameter).abs().max() < 1e-6, name
     for name, buffer in buffers.items():
         assert (first[name] - buffer).abs().max() < 1e-6, name
+    # Three pictures on two processes: the mean is over the pictures, not over the processes.
+    expected.load_state_dict({name: first[name] for name in expected.state_dict()})
+    preparation = Preparation((64, 64), expected.card.mean, expected.card.std)
+    images, targets = zip(
+        *[PairDataset(find_pairs(scenes).pairs["test"], preparation)[0, i] for i in range(3)], strict=True
+    )
+    with torch.inference_mode():
+        dice = batch_dice(expected.eval()(torch.stack(images).double()), torch.stack(targets))
+    assert first["val_dice"].item() == pytest.approx(dice.mean().item(), abs=1e-6)

@@ -30,7 +30,8 @@ class Record(pl.Callback):
         self.out = out
 
     def on_validation_end(self, trainer, module):
-        torch.save(module.model.state_dict(), self.out / f"rank{trainer.global_rank}.pt")
+        state = module.model.state_dict() | {"val_dice": trainer.callback_metrics["val_dice"]}
+        torch.save(state, self.out / f"rank{trainer.global_rank}.pt")
 
 
 def main(data: Path, out: Path) -> None:

@@ -66,6 +66,21 @@ def test_a_trunk_trained_on_is_kept(network, trunk_file, tmp_path):
     assert "trunk.pos_embed" in names(tmp_path / "model.safetensors")
 
 
+def test_a_trunk_trained_and_frozen_again_is_kept(network, trunk_file, tmp_path):
+    model = network()
+    load_trunk(model, trunk_file)
+    with torch.no_grad():
+        model.trunk.pos_embed.add_(0.1)
+    save_model(model, tmp_path / "model.safetensors")
+    torch.testing.assert_close(logits(load_model(tmp_path / "model.safetensors")), logits(model), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_precisions_are_read_as_float32(dtype, network, tmp_path):
+    save_model(network().to(dtype), tmp_path / "model.safetensors")
+    assert logits(load_model(tmp_path / "model.safetensors")).dtype == torch.float32
+
+
 def test_a_trunk_that_moved_is_asked_for_and_another_refused(network, trunk_file, tmp_path):
     model = network()
     load_trunk(model, trunk_file)
@@ -107,7 +122,7 @@ def test_a_failed_save_leaves_what_was_there(network, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"format": "sam2unet-9"}, "upgrade sam2unet"), ({"card": "{"}, "upgrade sam2unet"),
-     ({"card": json.dumps({"trunk": "huge", "size": [1, 1], "mean": [0] * 3, "std": [1] * 3})}, "'huge' is unknown")],
+     ({"card": json.dumps({"trunk": "huge", "size": [32, 32], "mean": [0] * 3, "std": [1] * 3})}, "trunk 'huge'")],
 )  # fmt: skip
 def test_a_header_that_is_not_understood(change, message, network, tmp_path):
     save_model(network(), tmp_path / "model.safetensors")

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .image_file import open_picture
 from .mask_file import class_indices, read_mask
 from .pairs import Listing, Pair
+from .split import training_split
 
 
 @dataclass
@@ -68,7 +69,7 @@ def check_pairs(
         for done, ((split, _), reading) in enumerate(zip(everything, readings, strict=True), start=1):
             progress(done, len(everything))
             if reading.error:
-                result.errors.append(reading.error)
+                (result.warnings if split == "test" else result.errors).append(reading.error)
             else:
                 part = result.parts[split]
                 part.kinds[reading.kind] += 1
@@ -124,3 +125,8 @@ def _judge(result: DataCheck, listing: Listing) -> None:
             f"{listing.root}: no picture has a mask of the same name (found {', '.join(map(str, lone[:2]))}); "
             "expected pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png"
         )
+        return
+    try:
+        training_split(listing, 0.1, seed=0)
+    except InputError as error:
+        result.errors.append(str(error))

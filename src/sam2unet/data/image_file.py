@@ -1,5 +1,6 @@
 """Any picture that Pillow opens, as 8-bit RGB, the way a viewer shows it."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,20 @@ from PIL import Image, ImageOps
 
 from ..errors import InputError
 
-SUFFIXES = {
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tga", ".tif",
-    ".tiff", ".webp",
-}  # fmt: skip
+NO_PICTURES = {".bufr", ".emf", ".eps", ".grb", ".grib", ".h5", ".hdf", ".mpeg", ".mpg", ".pdf", ".ps", ".wmf"}
 Image.MAX_IMAGE_PIXELS = None  # slides and aerial pictures are large and wanted; Pillow's guard is for web uploads
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """The file types that Pillow reads as pictures, lower case with the dot."""
+    Image.init()
+    return frozenset(s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN) - NO_PICTURES
 
 
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a picture that is no hidden file."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in suffixes() and not path.name.startswith(".")
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -33,10 +38,9 @@ def open_picture(path: str | Path) -> Image.Image:
             return upright
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise InputError(
-            f"{path}: broken or no picture ({str(error).splitlines()[0] if str(error) else 'empty'})"
-        ) from error
+    except Exception as error:  # what Pillow's readers raise on broken files is without end
+        cause = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: broken or no picture ({cause[0]})") from error
 
 
 def read_image(path: str | Path, stretch: bool = False) -> Image.Image:

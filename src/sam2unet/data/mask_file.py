@@ -13,7 +13,7 @@ from .image_file import open_picture
 
 Kind = Literal["bool", "0/1", "0/255", "soft", "palette", "class indices", "colours", "polygons", "empty"]
 LOSSY = {".jfif", ".jpe", ".jpeg", ".jpg", ".webp"}
-HIGHEST_INDEX = 63  # above it, grey values are read as soft edges; 255 in an index mask is "ignored"
+HIGHEST_INDEX = 63  # above it, scattered grey values are soft edges; 255 in an index mask is "ignored"
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,16 @@ def read_mask(source: Path | Polygons) -> Mask:
         # A grey palette is a compressed grey picture; a coloured one names classes.
         return Mask("palette", indices) if grey is None else _tell_apart(grey)
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture).astype(np.float64)
-        if values.max() > 255:
-            values = values * (255 / 65535) if values.max() == 65535 else np.minimum(values, 254)
-        return _tell_apart(values.astype(np.uint8))
+        return _tell_wide_apart(np.asarray(picture))
+    if "A" in picture.getbands():
+        alpha = np.asarray(picture.getchannel("A"))
+        if alpha.min() < 255 and picture.convert("L").getextrema()[0] == picture.convert("L").getextrema()[1]:
+            return _tell_apart(alpha)  # one colour throughout: the transparency is the mask
     if picture.mode in ("L", "LA"):
         return _tell_apart(np.asarray(picture.getchannel(0)))
     colours = np.asarray(picture.convert("RGB"))
     grey = _grey(colours)
-    if grey is None:
-        return Mask("colours", (colours.max(axis=2) >= 128).astype(np.uint8))
-    return _tell_apart(grey)
+    return Mask("colours", (colours.max(axis=2) > 0).astype(np.uint8)) if grey is None else _tell_apart(grey)
 
 
 def _grey(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -85,17 +84,33 @@ def _grey(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
     present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
     labels = present[present != 255]
-    if len(present) == 1 and present[0] == 0:
+    highest = labels.max(initial=0)
+    if present.max(initial=0) == 0:
         return Mask("empty", values)
-    if labels.max(initial=0) == 0:
+    if highest == 0:
         return Mask("0/255", values)
     if lossy:
         return Mask("soft", values)
     if present.max() == 1:
         return Mask("0/1", values)
-    if labels.max() <= HIGHEST_INDEX and (255 not in present or len(labels) > 1):
+    if 255 not in present and (len(present) == 2 or len(labels) > 0.9 * highest):
+        return Mask("class indices", values)  # two levels, or numbered objects with hardly a gap
+    if highest <= HIGHEST_INDEX and (255 not in present or len(labels) > 1):
         return Mask("class indices", values)
     return Mask("soft", values)
+
+
+def _tell_wide_apart(values: NDArray[np.generic]) -> Mask:
+    """16-bit and float masks: numbered objects, or the same as 8 bits on a longer scale."""
+    wide = values.astype(np.float64)
+    highest = wide.max(initial=0)
+    if highest <= 1:
+        return _tell_apart((wide * 255).round().astype(np.uint8))
+    if highest <= 255:
+        return _tell_apart(wide.astype(np.uint8))
+    if highest == 65535:
+        return _tell_apart((wide / 257).round().astype(np.uint8))
+    return Mask("class indices", np.minimum(wide, 254).astype(np.uint8))
 
 
 def _draw(polygons: Polygons) -> NDArray[np.uint8]:

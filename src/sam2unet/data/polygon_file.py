@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import InputError
@@ -10,7 +10,9 @@ from .mask_file import Polygons
 
 
 def read_polygons(path: Path, class_names: Sequence[str] = ()) -> dict[str, Polygons]:
-    """The annotations in a JSON file by the stem of their picture's name; {} if it holds none of either kind.
+    """The annotations in a JSON file by the name of their picture, without suffix; {} if it holds none of either kind.
+
+    LabelMe's is named as the file itself; COCO's may have folders in front.
 
     Args:
         path: the file.
@@ -23,6 +25,8 @@ def read_polygons(path: Path, class_names: Sequence[str] = ()) -> dict[str, Poly
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            return {}  # JSON Lines: somebody's log
         raise InputError(f"{path}: broken JSON ({error})") from error
     try:
         if isinstance(content, dict) and "shapes" in content and "imageHeight" in content:
@@ -42,6 +46,11 @@ def _named(path: Path, label: Any, class_names: Sequence[str]) -> int:
     return class_names.index(label)
 
 
+def _outlines(rings: list[list[tuple[float, float]]]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """The rings that enclose something: a stray click leaves one or two points."""
+    return tuple(tuple(ring) for ring in rings if len(ring) >= 3)
+
+
 def _labelme(path: Path, content: dict[str, Any], class_names: Sequence[str]) -> Polygons:
     shapes = []
     for shape in content["shapes"]:
@@ -54,7 +63,7 @@ def _labelme(path: Path, content: dict[str, Any], class_names: Sequence[str]) ->
             raise InputError(f"{path}: a shape is a {kind}; only polygons and rectangles outline an object")
         label = shape["label"]
         number = int(label) if str(label).isdigit() and 0 < int(label) < 255 else 1
-        shapes.append((_named(path, label, class_names) if class_names else number, (tuple(points),)))
+        shapes.append((_named(path, label, class_names) if class_names else number, _outlines([points])))
     return Polygons(path, (int(content["imageWidth"]), int(content["imageHeight"])), tuple(shapes))
 
 
@@ -64,15 +73,17 @@ def _coco(path: Path, content: dict[str, Any], class_names: Sequence[str]) -> di
         category["id"]: _named(path, category["name"], class_names) if class_names else position
         for position, category in enumerate(categories, start=1)
     }
+    if len(index) > 254:
+        raise InputError(f"{path}: {len(index)} categories, but masks hold 254 at most")
     shapes: dict[Any, list[tuple[int, Any]]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
         rings = annotation["segmentation"]
         if isinstance(rings, dict):
             raise InputError(f"{path}: annotation {annotation.get('id')} is run-length encoded; export polygons")
-        points = tuple(tuple(zip(map(float, r[::2]), map(float, r[1::2]), strict=True)) for r in rings)
-        shapes[annotation["image_id"]].append((index.get(annotation.get("category_id"), 1), points))
+        points = [list(zip(map(float, r[::2]), map(float, r[1::2]), strict=True)) for r in rings]
+        shapes[annotation["image_id"]].append((index.get(annotation.get("category_id"), 1), _outlines(points)))
     return {
-        Path(image["file_name"].replace("\\", "/")).stem: Polygons(
+        PurePosixPath(image["file_name"].replace("\\", "/")).with_suffix("").as_posix(): Polygons(
             path, (int(image["width"]), int(image["height"])), tuple(shapes[image["id"]])
         )
         for image in content["images"]

@@ -2,13 +2,14 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .check import DataCheck, PartCheck
 
 
 def print_check(check: DataCheck, console: Console) -> None:
     """A row per split, then what is wrong and what deserves a look, file names whole."""
-    table = Table(title=str(check.root), title_justify="left")
+    table = Table(title=Text(str(check.root)), title_justify="left")
     for column in ("split", "pairs", "no mask", "no picture", "size", "masks", "foreground"):
         table.add_column(column, overflow="fold")
     for split, part in check.parts.items():

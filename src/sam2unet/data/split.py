@@ -3,7 +3,7 @@
 import random
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,20 +23,21 @@ def group_of(pair: Pair, by: str | None) -> str:
         InputError: the expression is broken or finds nothing.
     """
     if by is None:
-        return pair.key
+        return str(pair.image)
     if by == "folder":
         return str(pair.image.parent)
     try:
         found = re.search(by, pair.key)
     except re.error as error:
         raise InputError(f"the group expression {by!r} is broken: {error}") from error
-    if not found:
+    if not found or (found.re.groups and found[1] is None):
         raise InputError(f"the group expression {by!r} finds nothing in {pair.key!r} ({pair.image})")
-    return found[found.re.groups and 1]
+    group: str = found[1] if found.re.groups else found[0]
+    return group
 
 
 def hold_out(pairs: Sequence[Pair], share: float, seed: int, by: str | None = None) -> tuple[list[Pair], list[Pair]]:
-    """(kept, held out): about `share` of the pairs, at least one, drawn by `seed`; no group is on both sides.
+    """(kept, held out): about `share` of the pairs, at least a group, drawn by `seed`; no group is on both sides.
 
     Raises:
         InputError: fewer than two groups, so nothing can be held out.
@@ -52,11 +53,13 @@ def hold_out(pairs: Sequence[Pair], share: float, seed: int, by: str | None = No
     names = sorted(groups)
     random.Random(seed).shuffle(names)
     held: set[str] = set()
-    wanted = max(1, round(share * len(pairs)))
-    for name in names[:-1]:
-        if sum(len(groups[n]) for n in held) >= wanted:
-            break
-        held.add(name)
+    missing = share * len(pairs)
+    for name in names:
+        # A group is held out if that comes nearer to the share than leaving it.
+        if abs(missing - len(groups[name])) < abs(missing) and len(held) < len(names) - 1:
+            held.add(name)
+            missing -= len(groups[name])
+    held = held or {min(names, key=lambda name: len(groups[name]))}
     return (
         [p for p in pairs if group_of(p, by) not in held],
         [p for p in pairs if group_of(p, by) in held],
@@ -90,14 +93,17 @@ def write_split(listing: Listing, out: Path, share: float, seed: int, by: str | 
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: exists and is not empty; name a new folder for the split")
     kept, held = hold_out([pair for pairs in listing.pairs.values() for pair in pairs], share, seed, by)
+    split_of = {pair: split for split, pairs in listing.pairs.items() for pair in pairs}
+    times = Counter(pair.key for pair in split_of)
     for part, pairs in (("train", kept), ("test", held)):
         for pair in pairs:
-            image = out / part / "images" / f"{pair.key}{pair.image.suffix}"
-            mask = out / part / "masks" / f"{pair.key}{'.png' if isinstance(pair.mask, Polygons) else pair.mask.suffix}"
+            folder, _, name = pair.key.rpartition("/")
+            # train/1.png and val/1.png go on as train_1.png and val_1.png
+            name = f"{split_of[pair]}_{name}" if times[pair.key] > 1 else name
+            image = out / part / "images" / folder / f"{name}{pair.image.suffix}"
+            mask = out / part / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
             for file in (image, mask):
                 file.parent.mkdir(parents=True, exist_ok=True)
-                if file.exists():
-                    raise InputError(f"{file}: two pairs would get this name; {pair.image} is one of them")
             shutil.copyfile(pair.image, image)
             if isinstance(pair.mask, Polygons):
                 Image.fromarray(read_mask(pair.mask).values).save(mask)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data import Polygons, find_images, find_masks, match, read_mask
 from ..data.image_file import open_picture
@@ -65,7 +66,7 @@ def evaluate_each(
     result = []
     for key in sorted(matched):
         truth = truths[key]
-        prediction = np.asarray(open_picture(maps[matched[key]]).convert("L"))
+        prediction = read_map(maps[matched[key]])
         mask = read_mask(truth).foreground()
         if prediction.shape != mask.shape:
             (h, w), (mh, mw) = prediction.shape, mask.shape
@@ -77,6 +78,24 @@ def evaluate_each(
         result.append(Evaluated(matched[key], maps[matched[key]], truth, image, score(prediction, mask)))
         progress(len(result), len(matched))
     return result
+
+
+def read_map(path: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8 of a map or a 0/255 mask.
+
+    Raises:
+        InputError: colours, more than 8 bits, or 0/1: their values are no probabilities in 255ths.
+    """
+    picture = open_picture(path)
+    values = np.asarray(picture.convert("RGB"))
+    wide = picture.mode.startswith(("I", "F"))
+    if wide or values.max(axis=2, initial=0).astype(int).sum() != values.min(axis=2, initial=255).astype(int).sum():
+        what = "more than 8 bits" if wide else "colours"
+        raise InputError(f"{path}: has {what}; predictions are 8-bit grey maps, or masks of 0 and 255")
+    if values.max(initial=0) == 1:
+        raise InputError(f"{path}: is a mask of 0 and 1; predictions are 8-bit grey maps, or masks of 0 and 255")
+    grey: NDArray[np.uint8] = values[..., 0]
+    return grey
 
 
 def find_predictions(folder: Path) -> dict[str, Path]:

@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..data import read_image, read_mask
-from ..data.image_file import open_picture
 from ..files import appearing
-from .folder import Evaluated
+from .folder import Evaluated, read_map
 
 THUMBNAIL = 300
 FOUND, MISSED, WRONG = (0, 158, 115), (230, 159, 0), (213, 44, 90)
@@ -109,8 +108,9 @@ def _histogram(values: list[float]) -> str:
 
 
 def _figure(item: Evaluated) -> str:
-    found = np.asarray(open_picture(item.prediction).convert("L")) >= 128
-    picture = Image.new("RGB", found.shape[::-1], (40, 40, 40)) if item.image is None else read_image(item.image)
+    found = read_map(item.prediction) >= 128
+    size = found.shape[1], found.shape[0]
+    picture = Image.new("RGB", size, (40, 40, 40)) if item.image is None else read_image(item.image).resize(size)
     truth = read_mask(item.mask).foreground() > 128
     colours = np.asarray(picture.convert("L").convert("RGB")).astype(np.float32)  # grey, so that the three stand out
     for where, colour in ((found & truth, FOUND), (~found & truth, MISSED), (found & ~truth, WRONG)):

@@ -2,9 +2,9 @@
 
 from .folder import FolderResult, find_inputs, predict_folder
 from .outputs import mask_picture, overlay, probability_pictures, save_picture
-from .predictor import Prediction, Predictor, find_device
+from .predictor import Prediction, Predictor
 
 __all__ = [
-    "FolderResult", "Prediction", "Predictor", "find_device", "find_inputs", "mask_picture", "overlay",
+    "FolderResult", "Prediction", "Predictor", "find_inputs", "mask_picture", "overlay",
     "predict_folder", "probability_pictures", "save_picture",
 ]  # fmt: skip

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 
+from PIL import Image
+
 from ..data import find_images, is_picture
 from ..errors import InputError
 from .outputs import mask_picture, overlay, probability_pictures, save_picture
-from .predictor import Predictor
+from .predictor import Prediction, Predictor
 
 
 @dataclass
@@ -20,20 +22,21 @@ class FolderResult:
     failed: list[str] = field(default_factory=list)
 
 
-def find_inputs(inputs: Iterable[str | Path]) -> dict[str, Path]:
-    """The pictures that files, folders and globs name, by the name of their output (without suffix).
+def find_inputs(inputs: Iterable[str | Path], out: Path) -> dict[str, Path]:
+    """The pictures that files, folders and globs name, by the name of their output in `out` (without suffix).
 
     Of a folder that holds pictures and masks the pictures are taken; its subfolders stay part of the name, but for
-    words such as `images`.
+    words such as `images`. If `out` lies in such a folder, what is in it is not taken.
 
     Raises:
-        InputError: nothing there, or two pictures whose outputs would have one name.
+        InputError: nothing there, two pictures whose outputs would have one name, or one that its output would replace.
     """
     found: dict[str, Path] = {}
     for given in inputs:
         path = Path(given)
         if path.is_dir():
-            pictures = list(find_images(path).items())
+            own = out.resolve() if path.resolve() in out.resolve().parents else None
+            pictures = [(n, p) for n, p in find_images(path).items() if own is None or own not in p.resolve().parents]
         elif path.is_file():
             pictures = [(path.stem, path)]
         else:
@@ -44,6 +47,8 @@ def find_inputs(inputs: Iterable[str | Path]) -> dict[str, Path]:
         for name, picture in pictures:
             if name in found and found[name] != picture:
                 raise InputError(f"{found[name]} and {picture} would both be written as {name}.png; predict them apart")
+            if picture.resolve() == (out / f"{name}.png").resolve():
+                raise InputError(f"{picture}: its mask would replace it; name another folder with --out")
             found[name] = picture
     return found
 
@@ -65,29 +70,40 @@ def predict_folder(
     `progress` gets how many of how many are through.
     """
     result = FolderResult()
-    wanted = {}
+    wanted: list[tuple[str, Path]] = []
     for name, picture in pictures.items():
         if not overwrite and all(file.exists() for file in _outputs(predictor, out, name, overlays, probabilities)):
             result.kept += 1
         else:
-            wanted[picture] = name
+            wanted.append((name, picture))
     progress(result.kept, len(pictures))
-    for done, (given, outcome) in enumerate(predictor.try_many(wanted), start=result.kept + 1):
+    outcomes = predictor.try_many(picture for _, picture in wanted)
+    for (name, _), (_, outcome) in zip(wanted, outcomes, strict=True):
         if isinstance(outcome, InputError):
             result.failed.append(str(outcome))
         else:
-            name, classes = wanted[Path(str(given))], predictor.card.classes
-            mask = outcome.mask(threshold)
-            if overlays:
-                save_picture(overlay(outcome.image, mask, classes), out / "overlays" / f"{name}.png")
-            if probabilities:
-                files = _probability_files(predictor, out, name)
-                for plane, file in zip(probability_pictures(outcome), files, strict=True):
-                    save_picture(plane, file)
-            save_picture(mask_picture(mask, classes), out / f"{name}.png")
+            for file, drawn in _drawn(predictor, outcome, out, name, threshold, overlays, probabilities).items():
+                if overwrite or not file.exists():
+                    save_picture(drawn, file)
+            if overwrite and not probabilities:
+                for stale in _probability_files(predictor, out, name):
+                    stale.unlink(missing_ok=True)  # evaluate would prefer it to the new mask
             result.done += 1
-        progress(done, len(pictures))
+        progress(result.kept + result.done + len(result.failed), len(pictures))
     return result
+
+
+def _drawn(
+    predictor: Predictor, prediction: Prediction, out: Path, name: str, threshold: float, overlays: bool, probs: bool
+) -> dict[Path, Image.Image]:
+    """What is written of a prediction, by file; the mask last, since it says that all is there."""
+    mask, classes = prediction.mask(threshold), predictor.card.classes
+    drawn = {}
+    if overlays:
+        drawn[out / "overlays" / f"{name}.png"] = overlay(prediction.image, mask, classes)
+    if probs:
+        drawn |= zip(_probability_files(predictor, out, name), probability_pictures(prediction), strict=True)
+    return drawn | {out / f"{name}.png": mask_picture(mask, classes)}
 
 
 def _outputs(predictor: Predictor, out: Path, name: str, overlays: bool, probabilities: bool) -> list[Path]:

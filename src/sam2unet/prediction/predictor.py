@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import Preparation, read_image, to_rgb
+from ..device import find_device, has_bf16
 from ..errors import InputError
 from ..network import SAM2UNet
 from ..weights import load_model
@@ -73,11 +74,8 @@ class Predictor:
         self.model.to(self.device).eval()
         self.card = self.model.card
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
-        bf16 = (
-            self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-            if precision == "auto"
-            else precision == "bf16"
-        )
+        # On a CPU bf16 is asked for: masks made there stay those of float32.
+        bf16 = self.device.type == "cuda" and has_bf16(self.device) if precision == "auto" else precision == "bf16"
         self._dtype = torch.bfloat16 if bf16 else None
         self._preparation = Preparation(self.card.size, self.card.mean, self.card.std)
 
@@ -151,18 +149,3 @@ def probability(logits: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
     result = logits[0].sigmoid() if len(logits) == 1 else logits.softmax(dim=0)
     values: NDArray[np.float32] = result.cpu().numpy()
     return values
-
-
-def find_device(name: str) -> torch.device:
-    """The device called `name`; "auto" takes the fastest there is.
-
-    Raises:
-        InputError: no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-        return torch.device(name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error

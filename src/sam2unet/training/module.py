@@ -19,6 +19,7 @@ class SegmentationModule(pl.LightningModule):
         super().__init__()
         self.model = model
         self.recipe = recipe
+        self.dice: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """The sum of the structure losses of the three outputs, computed in float32 or wider."""
@@ -31,10 +32,16 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        """The mean Dice of the pictures at the size of training, threshold 0.5."""
+        """The Dice of each picture at the size of training, threshold 0.5."""
         images, target = batch
-        dice = batch_dice(self.model(images), target)
-        self.log("val_dice", dice.mean(), on_epoch=True, batch_size=len(images), sync_dist=True, prog_bar=True)
+        self.dice.append(batch_dice(self.model(images), target))
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean over the pictures of all processes, however many each had."""
+        dice = torch.cat(self.dice)
+        self.dice.clear()
+        both = self.trainer.strategy.reduce(torch.stack([dice.sum(), dice.new_tensor(len(dice))]), reduce_op="sum")
+        self.log("val_dice", both[0] / both[1])
 
     def on_validation_start(self) -> None:
         """All processes validate and save with the running statistics of the first."""
@@ -82,8 +89,8 @@ def batch_dice(logits: Tensor, target: Tensor) -> Tensor:
         classes = torch.arange(1, logits.shape[1], device=logits.device)[:, None, None]
         found = (logits.argmax(dim=1, keepdim=True) == classes) & known
         truth = (target[:, None] == classes) & known
-    both = (found & truth).sum(dim=(2, 3)).double()
-    either = (found.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))).double()
+    both = (found & truth).sum(dim=(2, 3)).float()
+    either = (found.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))).float()
     dice = torch.where(either > 0, 2 * both / either.clamp(min=1), 1.0)
     if logits.shape[1] == 1:
         return dice[:, 0]

@@ -36,7 +36,7 @@ class Recipe(BaseModel):
     trunk_weights: str
     classes: Annotated[int, Field(ge=1, le=254)]
     class_names: list[str]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
     size: Side | tuple[Side, Side]

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from ..data import check_pairs, find_pairs, training_split
 from ..data.report import print_check
+from ..device import find_device, has_bf16
 from ..errors import InputError
 from ..network import SAM2UNet
-from ..weights import OFFICIAL, cached, fetch, load_trunk
+from ..weights import OFFICIAL, Unreachable, cached, fetch, load_trunk
 from .callbacks import SaveModels, ShowProgress
 from .data_module import PairDataModule
 from .module import SegmentationModule
@@ -59,21 +59,23 @@ def train(
     Raises:
         InputError: the data, the recipe or the folder can't be used; nothing has been trained then.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, highlight=False)
     resolved = load_recipe(recipe, changes)
     folder = Path(out)
     first = getattr(rank_zero_only, "rank", 0) == 0
+    if first and (folder / "last.safetensors").exists():
+        raise InputError(f"{folder}: holds a run already; name another folder with --out")
+    find_device(device)
+    listing = find_pairs(data, resolved.class_names if resolved.classes > 1 else ())
     if first:
-        if (folder / "last.safetensors").exists():
-            raise InputError(f"{folder}: holds a run already; name another folder with --out")
         save_recipe(resolved, folder / "recipe.yaml")
-    listing = find_pairs(data, resolved.class_names)
-    if first:
         check = check_pairs(listing, resolved.classes)
         print_check(check, console)
         if check.errors:
             raise InputError(f"{data}: training would go wrong: {check.errors[0]}")
     training, validation = training_split(listing, resolved.val_share, resolved.seed, resolved.val_group)
+    if len(validation) < devices:
+        raise InputError(f"{data}: {len(validation)} validation pairs are too few for {devices} processes")
     pl.seed_everything(resolved.seed, verbose=False)
     model = build_model(resolved, console if first else Console(quiet=True))
     model.card.recipe = resolved.model_dump(mode="json")
@@ -81,7 +83,7 @@ def train(
         height, width = model.card.size
         console.print(
             f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}",
-            highlight=False, soft_wrap=True,
+            highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
     saver = SaveModels(folder)
     trainer = build_trainer(resolved, folder, device, devices, [saver, ShowProgress(console)])
@@ -105,7 +107,7 @@ def build_model(recipe: Recipe, console: Console) -> SAM2UNet:
     origin = f"from {file}, frozen" if file else "from scratch, trained with the rest"
     console.print(
         f"Trunk: {recipe.trunk}, {origin}. {trained:.1f} of {total:.1f} million parameters are trained.",
-        highlight=False, soft_wrap=True,
+        highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
     return model
 
@@ -124,10 +126,10 @@ def find_trunk_weights(recipe: Recipe, console: Console) -> Path | None:
     names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
     try:
         return fetch(next((name for name in names if cached(name)), names[0]))
-    except InputError as error:
+    except Unreachable as error:
         console.print(
             f"{error}. Training from scratch instead, which needs more data and time for the same quality.",
-            highlight=False, soft_wrap=True, style="yellow",
+            highlight=False, markup=False, soft_wrap=True, style="yellow",
         )  # fmt: skip
         return None
 
@@ -137,16 +139,15 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer as a recipe wants it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    accelerator = {"cuda": "gpu"}.get(device, device)
-    on_gpu = accelerator in ("auto", "gpu") and torch.cuda.is_available()
+    place = find_device(device)
     precision: Any = recipe.precision
     if precision == "auto":
-        precision = "bf16-mixed" if has_bf16(on_gpu) else "32-true"
+        precision = "bf16-mixed" if has_bf16(place) else "32-true"
     return pl.Trainer(
-        accelerator=accelerator,
+        accelerator=place.type,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        sync_batchnorm=on_gpu and devices > 1,  # torch has it for CUDA only
+        sync_batchnorm=place.type == "cuda" and devices > 1,  # torch has it for CUDA only
         precision=precision,
         max_epochs=recipe.epochs,
         gradient_clip_val=recipe.clip_norm,
@@ -159,11 +160,3 @@ def build_trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
-
-
-def has_bf16(on_gpu: bool) -> bool:
-    """Whether the hardware computes in bf16 itself, not by emulation."""
-    if on_gpu:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))

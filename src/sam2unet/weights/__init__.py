@@ -1,13 +1,14 @@
 """What goes in and out of a network: official trunks, the authors' release, our own files."""
 
 from .catalogue import OFFICIAL
-from .hub import cached, fetch
+from .hub import Unreachable, cached, fetch
 from .inspect import inspect_file
 from .model_file import load_model, save_model
 from .trunk_file import load_trunk, read_trunk, trunk_digest
 
 __all__ = [
     "OFFICIAL",
+    "Unreachable",
     "cached",
     "fetch",
     "inspect_file",

@@ -10,6 +10,10 @@ from ..files import appearing
 from .catalogue import OFFICIAL
 
 
+class Unreachable(InputError):
+    """The hub doesn't give the file now."""
+
+
 def fetch(name: str) -> Path:
     """Download an official trunk, with a progress bar, or take it from the hub's cache; returns the file.
 
@@ -28,8 +32,9 @@ def fetch(name: str) -> Path:
             get_hf_file_metadata(hf_hub_url(entry.repo, entry.filename))
             path = Path(hf_hub_download(entry.repo, entry.filename))
         except Exception as error:  # whatever the hub's client and its transport raise, the way out is the same
-            raise InputError(
-                f"{name} cannot be fetched: the Hugging Face hub is out of reach ({type(error).__name__}); "
+            cause = str(error).strip().splitlines() or [type(error).__name__]
+            raise Unreachable(
+                f"{name} cannot be fetched from the Hugging Face hub ({cause[0]}); "
                 f"get {entry.filename} from {entry.repo} where there is a connection and pass its path "
                 "(--trunk-weights FILE)"
             ) from error
@@ -53,7 +58,10 @@ def pins_file() -> Path:
 def _verify(name: str, path: Path) -> None:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    pins = json.loads(pins_file().read_text()) if pins_file().exists() else {}
+    try:
+        pins = json.loads(pins_file().read_text()) if pins_file().exists() else {}
+    except ValueError as error:
+        raise InputError(f"{pins_file()}: damaged, so nothing can be verified; remove it to pin anew") from error
     if pins.setdefault(name, digest) != digest:
         raise InputError(
             f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at first use; delete the file and fetch it "

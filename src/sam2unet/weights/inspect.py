@@ -1,7 +1,8 @@
-"""Telling what a weights or model file holds, without loading its trunk."""
+"""Telling what a weights or model file holds."""
 
 from pathlib import Path
 
+from ..errors import InputError
 from .checkpoint import read_checkpoint
 from .model_file import read_card
 from .state_dict_adapter import to_trunk
@@ -17,7 +18,10 @@ def inspect_file(path: str | Path) -> dict[str, str]:
     tensors, header = read_checkpoint(path)
     facts = {"tensors": f"{len(tensors)}, {sum(t.numel() for t in tensors.values()) / 1e6:.1f} million values"}
     if header.get("format", "").startswith("sam2unet"):
-        card = read_card(header)
+        try:
+            card = read_card(header)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
         return {
             "kind": f"model of sam2unet {header.get('version')}", "trunk": card.trunk,
             "frozen trunk": header.get("trunk_source", "") if header.get("trunk_source") != "null" else "in the file",

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import appearing
-from ..network import TRUNKS, Card, SAM2UNet, TrunkSource
+from ..network import Card, SAM2UNet, TrunkSource, check_size
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
 from .hub import cached, fetch
@@ -26,10 +27,13 @@ FORMAT = "sam2unet-1"
 def save_model(model: SAM2UNet, path: str | Path) -> None:
     """Write a network and its card to one safetensors file, which appears only when complete.
 
-    A trunk that is frozen and came from a file is left out: the header names it, with its SHA-256.
+    A trunk that is frozen and came from a file is left out: the header names it, with its SHA-256. One that was
+    trained on since is kept.
     """
     path = Path(path)
     source = model.trunk_source if model.trunk_frozen else None
+    if source and trunk_digest(model.trunk.state_dict()) != source.sha256:
+        source = None
     tensors = {
         name: value.detach().contiguous()
         for name, value in model.state_dict().items()
@@ -83,9 +87,10 @@ def _load_ours(
         frozen = json.loads(header["trunk_frozen"])
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
+        check_size(*card.size)
+        model = _empty(card)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its header can't be read by this version; upgrade sam2unet") from error
-    model = _empty(path, card)
+        raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
     if source and not any(name.startswith("trunk.") for name in tensors):
         trunk, file = _find_trunk(path, card.trunk, source, trunk_weights)
         tensors |= {f"trunk.{name}": value for name, value in trunk.items()}
@@ -98,13 +103,11 @@ def _load_ours(
 def _load_upstream(path: Path, tensors: dict[str, Tensor]) -> SAM2UNet:
     trunk = trunk_size(path, {k.removeprefix("trunk."): v for k, v in tensors.items() if k.startswith("trunk.")})
     classes = tensors["decoder.heads.2.bias"].shape[0] if "decoder.heads.2.bias" in tensors else 1
-    return _fill(path, _empty(path, Card(trunk, classes)), tensors, frozen=True)
+    return _fill(path, _empty(Card(trunk, classes)), tensors, frozen=True)
 
 
-def _empty(path: Path, card: Card) -> SAM2UNet:
+def _empty(card: Card) -> SAM2UNet:
     """The network of a card, without memory for its weights."""
-    if card.trunk not in TRUNKS:
-        raise InputError(f"{path}: its trunk {card.trunk!r} is unknown to this version; upgrade sam2unet")
     with torch.device("meta"):
         model = SAM2UNet(card.trunk, card.classes)
     model.card = card
@@ -117,7 +120,8 @@ def _fill(path: Path, model: SAM2UNet, tensors: dict[str, Tensor], frozen: bool)
         if name.endswith("num_batches_tracked"):
             tensors[name] = torch.tensor(0)
     check_tensors(path, expected, tensors, f"SAM2-UNet with the {model.card.trunk} trunk")
-    model.load_state_dict(tensors, assign=True)
+    wide = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    model.load_state_dict(wide, assign=True)
     model.trunk.requires_grad_(not frozen)
     return model.eval()
 
@@ -146,9 +150,10 @@ def _find_trunk(
     name = source.name if source.name in OFFICIAL else None
     for candidate in (Path(source.path), name and cached(name)):
         if candidate and candidate.is_file():
-            tensors = _matching(candidate, trunk, source)
-            if tensors is not None:
-                return tensors, candidate
+            with suppress(InputError):  # a damaged file there is as good as none
+                tensors = _matching(candidate, trunk, source)
+                if tensors is not None:
+                    return tensors, candidate
     missing = f"{model_path}: needs the trunk {name or trunk} (SHA-256 of its tensors {source.sha256[:16]}…)"
     if name is None:
         raise InputError(f"{missing}, which is not at {source.path} any more; pass --trunk-weights FILE")
