@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "weights": {"errors", "files", "network"},
     "evaluation": {"errors", "files", "data"},
     "prediction": {"errors", "files", "device", "network", "weights", "data"},
-    "training": {"errors", "files", "device", "network", "weights", "data", "evaluation"},
+    "training": {"errors", "files", "device", "progress", "network", "weights", "data", "evaluation"},
 }
 
 

@@ -1,7 +1,6 @@
 """The commands, one thin function each; heavy imports are inside the functions."""
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +9,8 @@ import typer
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
@@ -236,23 +236,7 @@ def _console() -> "Console":
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
 
 
-@contextmanager
-def _progress(what: str) -> "Iterator[Callable[[int, int], object]]":
-    """A bar on a terminal; gives the function of (done, total) that moves it."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def _progress(what: str) -> "AbstractContextManager[Callable[[int, int], object]]":
+    from .progress import progress_bar
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    console = _console()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    return progress_bar(_console(), what)

@@ -104,19 +104,12 @@ def _judge(result: DataCheck, listing: Listing) -> None:
             if lone:
                 names = ", ".join(map(str, lone[:3])) + (", …" if len(lone) > 3 else "")
                 result.warnings.append(f"{where}: {len(lone)} {what}(s) without a {other} of the same name: {names}")
-        if split != "test" and part.foreground:
-            if max(part.foreground) == 0:
-                result.errors.append(
-                    f"{where}: all {len(part.foreground)} masks are empty, so there is nothing to learn"
-                )
-            elif min(part.foreground) == 1:
-                result.errors.append(
-                    f"{where}: all {len(part.foreground)} masks are full, so there is nothing to learn"
-                )
+        if split in ("", "train") and part.foreground:
+            for share, word in ((0, "empty"), (1, "full")):
+                if set(part.foreground) == {share}:
+                    result.errors.append(f"{where}: all {len(part.foreground)} masks are {word}: nothing to learn")
         if "colours" in part.kinds:
-            result.warnings.append(
-                f"{where}: {part.kinds['colours']} mask(s) in colours; any bright pixel is foreground"
-            )
+            result.warnings.append(f"{where}: {part.kinds['colours']} mask(s) in colours; all but black is foreground")
         if part.kinds["0/1"] and part.kinds["0/255"]:
             result.warnings.append(f"{where}: some masks are 0/1 and some 0/255; each is read as what it is")
     if not any(listing.pairs.values()):

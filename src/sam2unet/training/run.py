@@ -16,6 +16,7 @@ from ..data.report import print_check
 from ..device import find_device, has_bf16
 from ..errors import InputError
 from ..network import SAM2UNet
+from ..progress import progress_bar
 from ..weights import OFFICIAL, Unreachable, cached, fetch, load_trunk
 from .callbacks import SaveModels, ShowProgress
 from .data_module import PairDataModule
@@ -69,7 +70,8 @@ def train(
     listing = find_pairs(data, resolved.class_names if resolved.classes > 1 else ())
     if first:
         save_recipe(resolved, folder / "recipe.yaml")
-        check = check_pairs(listing, resolved.classes)
+        with progress_bar(console, "checking the data") as progress:
+            check = check_pairs(listing, resolved.classes, progress)
         print_check(check, console)
         if check.errors:
             raise InputError(f"{data}: training would go wrong: {check.errors[0]}")
@@ -81,10 +83,8 @@ def train(
     model.card.recipe = resolved.model_dump(mode="json")
     if first:
         height, width = model.card.size
-        console.print(
-            f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}",
-            highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
+        text = f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}"
+        _say(console, text)
     saver = SaveModels(folder)
     trainer = build_trainer(resolved, folder, device, devices, [saver, ShowProgress(console)])
     loaders = PairDataModule(training, validation, model.card, resolved)
@@ -105,10 +105,7 @@ def build_model(recipe: Recipe, console: Console) -> SAM2UNet:
     total = sum(p.numel() for p in model.parameters()) / 1e6
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6
     origin = f"from {file}, frozen" if file else "from scratch, trained with the rest"
-    console.print(
-        f"Trunk: {recipe.trunk}, {origin}. {trained:.1f} of {total:.1f} million parameters are trained.",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+    _say(console, f"Trunk: {recipe.trunk}, {origin}. {trained:.1f} of {total:.1f} million parameters are trained.")
     return model
 
 
@@ -127,10 +124,7 @@ def find_trunk_weights(recipe: Recipe, console: Console) -> Path | None:
     try:
         return fetch(next((name for name in names if cached(name)), names[0]))
     except Unreachable as error:
-        console.print(
-            f"{error}. Training from scratch instead, which needs more data and time for the same quality.",
-            highlight=False, markup=False, soft_wrap=True, style="yellow",
-        )  # fmt: skip
+        _say(console, f"{error}. Training from scratch instead, which needs more data and time for the same quality.")
         return None
 
 
@@ -145,7 +139,7 @@ def build_trainer(
         precision = "bf16-mixed" if has_bf16(place) else "32-true"
     return pl.Trainer(
         accelerator=place.type,
-        devices=devices,
+        devices=devices if place.index is None else [place.index],
         strategy="ddp" if devices > 1 else "auto",
         sync_batchnorm=place.type == "cuda" and devices > 1,  # torch has it for CUDA only
         precision=precision,
@@ -160,3 +154,8 @@ def build_trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
+
+
+def _say(console: Console, text: str) -> None:
+    """A line with file names whole: neither wrapped nor taken for markup."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
