@@ -64,6 +64,12 @@ def test_numbered_objects_are_all_foreground(count, dtype, tmp_path):
     np.testing.assert_array_equal(mask.foreground() >= 128, numbers > 0)
 
 
+def test_a_few_grey_levels_are_labels(tmp_path):
+    levels = (INDICES * 70).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png").foreground() > 0, INDICES > 0)
+
+
 def test_lossy_masks_are_cut_in_the_middle(tmp_path):
     Image.fromarray(TRUTH.astype(np.uint8) * 255).save(tmp_path / "m.jpg", quality=60)
     assert (read_mask(tmp_path / "m.jpg").foreground() >= 128).sum() == pytest.approx(TRUTH.sum(), rel=0.1)

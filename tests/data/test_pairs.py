@@ -38,8 +38,8 @@ LAYOUTS = {
     "set in roles": ["images/train/a.jpg", "masks/train/a.png"],
     "role in sets": ["train/images/a.jpg", "train/masks/a.png"],
     "cod10k": ["Train/Image/a.jpg", "Train/GT_Object/a.png"],
-    "camo, whole": ["Images/Train/a.jpg", "GT/a.png"],
-    "binary masks": ["images/a.jpg", "binary_masks/a.png"],
+    "camel case": ["trainImages/a.jpg", "trainMasks/a.png"],
+    "voc": ["JPEGImages/a.jpg", "SegmentationClass/a.png"],
     "nnunet": ["imagesTr/a.jpg", "labelsTr/a.png"],
     "mmsegmentation": ["img_dir/train/a.jpg", "ann_dir/train/a.png"],
     "below a telling name": ["Kvasir-SEG/images/a.jpg", "Kvasir-SEG/masks/a.png"],
@@ -52,11 +52,73 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout, tmp_path):
     image, mask = LAYOUTS[layout]
-    listing = find_pairs(put(tmp_path, image, mask, *([".hidden.png"] if layout == "plain" else [])))
-    pairs = [pair for pairs in listing.pairs.values() for pair in pairs]
-    assert [(pair.image, pair.mask) for pair in pairs] == [(tmp_path / image, tmp_path / mask)]
+    # The same names in two patients' folders: names alone would not do.
+    roots = [tmp_path / "p1", tmp_path / "p2"]
+    for root in roots:
+        put(root, image, mask, ".hidden.png")
+    listing = find_pairs(tmp_path)
+    pairs = {(pair.image, pair.mask) for pairs in listing.pairs.values() for pair in pairs}
+    assert pairs == {(root / image, root / mask) for root in roots}
     assert not listing.lone_images
     assert not listing.lone_masks
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("Images/Train/a.jpg", "GT/a.png"), ("images/a.jpg", "binary_masks/a.png"), ("images/a.jpg", "GT_Instance/a.png"),
+     ("imgs/p1/a.jpg", "gt/a.png")],
+)  # fmt: skip
+def test_a_name_that_occurs_once_is_enough(image, mask, tmp_path):
+    (pairs,) = find_pairs(put(tmp_path, image, mask)).pairs.values()
+    assert [(pair.image, pair.mask) for pair in pairs] == [(tmp_path / image, tmp_path / mask)]
+
+
+def test_leftovers_of_different_folders_are_not_paired(tmp_path):
+    put(tmp_path, *(f"p{p}/{kind}/{i}.png" for p in (1, 2) for kind in ("images", "masks") for i in (1, 2)))
+    put(tmp_path, "p1/images/3.png", "p2/masks/3.png")
+    listing = find_pairs(tmp_path)
+    assert listing.lone_images[""] == [tmp_path / "p1/images/3.png"]
+    assert listing.lone_masks[""] == [tmp_path / "p2/masks/3.png"]
+    assert {pair.image.parts[-3] == pair.mask.parts[-3] for pair in listing.pairs[""]} == {True}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("TrainDataset", "TestDataset/CVC"), ("train2017", "test2017"), ("DUTS-TR", "DUTS-TE"), ("Training", "testing")],
+)
+def test_the_test_set_is_told_from_the_training_set(train, test, tmp_path):
+    put(tmp_path, *(f"{part}/{kind}/a.png" for part in (train, test) for kind in ("images", "masks")))
+    pairs = find_pairs(tmp_path).pairs
+    assert {split: [pair.image for pair in pairs] for split, pairs in pairs.items()} == {
+        "train": [tmp_path / train / "images/a.png"],
+        "test": [tmp_path / test / "images/a.png"],
+    }
+    assert list(find_pairs(put(tmp_path / "patient", "images/TS-01/a.png", "masks/TS-01/a.png")).pairs) == [""]
+
+
+def test_one_mask_is_not_given_to_two_splits(tmp_path):
+    put(tmp_path, "images/train/1.jpg", "images/test/1.jpg", "masks/1.png")
+    with pytest.raises(InputError, match="have the same name"):
+        find_pairs(tmp_path)
+
+
+def test_pairs_beside_the_training_folder_are_told(tmp_path, run):
+    put(
+        tmp_path,
+        *(f"train/{kind}/{i}.png" for kind in ("images", "masks") for i in (1, 2)),
+        "images/3.png",
+        "masks/3.png",
+    )
+    result = run("data", "check", tmp_path)
+    assert result.code == 0
+    assert str(tmp_path / "images/3.png") in result.out
+
+
+def test_pictures_alone_may_have_names_alike_and_links_may_go_round(tmp_path):
+    put(tmp_path, "a.jpg", "a_original.jpg", "photo_a.jpg")
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "x.json").write_text("")  # no business of a prediction
+    assert set(find_images(tmp_path)) == {"a", "a_original", "photo_a"}
 
 
 def test_order_is_nothing_and_names_are_all(tmp_path):
@@ -252,6 +314,28 @@ def test_polygons_belong_to_the_picture_in_their_folder(tmp_path):
     (tmp_path / "set.json").write_text(json.dumps({"images": entries[:1], "annotations": [], "categories": []}))
     with pytest.raises(InputError, match="fits both"):
         find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "json_files"),
+    [(["images/{}.jpg"], {"set.json": "images/{}.jpg"}), (["train/images/{}.jpg"], {"set.json": "train/images/{}.jpg"}),
+     (["images/{}.jpg"], {"train.json": "{}.jpg"}), (["train2017/{}.jpg"], {"ann/instances_train2017.json": "{}.jpg"})],
+)  # fmt: skip
+def test_coco_names_its_pictures_in_many_ways(pictures, json_files, tmp_path):
+    put(tmp_path, *(name.format(i) for name in pictures for i in (1, 2)))
+    entries = {}
+    for file, name in json_files.items():
+        entries = [{"id": i, "file_name": name.format(i), "width": 30, "height": 20} for i in (1, 2)]
+        shapes = [{"id": i, "image_id": i, "segmentation": [[5, 5, 14, 5, 14, 9, 5, 9]]} for i in (1, 2)]
+        crowd = {"id": 3, "image_id": 1, "iscrowd": 1, "segmentation": {"counts": [], "size": [20, 30]}}
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(json.dumps({"images": entries, "annotations": [*shapes, crowd], "categories": []}))
+    captions = {"images": entries, "annotations": [{"id": 1, "image_id": 1, "caption": "a"}]}
+    (tmp_path / "captions.json").write_text(json.dumps(captions), encoding="utf-8-sig")
+    listing = find_pairs(tmp_path)
+    split = "" if list(json_files) == ["set.json"] and pictures == ["images/{}.jpg"] else "train"
+    assert {name: len(pairs) for name, pairs in listing.pairs.items() if pairs} == {split: 2}
+    assert not any(listing.lone_images.values())
 
 
 def test_a_file_name_is_no_split_and_links_are_followed(tmp_path):

@@ -63,6 +63,19 @@ def test_a_stream_gives_what_single_pictures_give(batch_size, network):
         np.testing.assert_allclose(prediction.probability, predictor.predict(picture).probability, atol=1e-5)
 
 
+def test_sixteen_bits_are_stretched_as_the_card_says(network, tmp_path):
+    dim = RNG.integers(0, 4096, (40, 60), dtype=np.uint16)
+    Image.fromarray(dim).save(tmp_path / "dim.png")
+    model = network()
+    for stretch in (False, True):
+        model.card.stretch = stretch
+        eight = (dim - dim.min()) * (255 / np.ptp(dim)) if stretch else dim / 257
+        grey = np.repeat(eight.round().astype(np.uint8)[..., None], 3, axis=2)
+        predictor = Predictor(model, device="cpu")
+        found, expected = predictor.predict(tmp_path / "dim.png"), predictor.predict(grey)
+        np.testing.assert_array_equal(found.probability, expected.probability)
+
+
 def test_masks_follow_the_threshold(network):
     prediction = Predictor(network(), device="cpu").predict(photo())
     assert prediction.mask().dtype == bool

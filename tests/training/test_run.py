@@ -1,6 +1,8 @@
 """Whole runs on sample scenes with a small network."""
 
 import csv
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -37,7 +39,12 @@ def test_training_learns(scenes, tmp_path):
     with (tmp_path / "run/metrics.csv").open() as file:
         losses = [float(row["loss_epoch"]) for row in csv.DictReader(file) if row["loss_epoch"]]
     assert np.mean(losses[-5:]) < 0.6 * losses[0]
-    assert run.best.exists()
+    with (tmp_path / "run/metrics.csv").open() as file:
+        dice = [float(row["val_dice"]) for row in csv.DictReader(file) if row["val_dice"]]
+    best, last = (load_model(path).card.metrics for path in (run.best, run.last))
+    assert best["val_dice"] == run.metrics["val_dice"] == pytest.approx(max(dice))
+    assert best["epoch"] == 1 + int(np.argmax(dice))
+    assert last == {"val_dice": pytest.approx(dice[-1]), "epoch": 60}
 
 
 def test_same_seed_same_weights_whatever_the_workers(scenes, tmp_path):
@@ -93,6 +100,33 @@ def test_a_cached_trunk_that_changed_is_an_error_and_no_reason_for_scratch(scene
         result = run("train", scenes, "--out", tmp_path / "run", "--trunk", "tiny", "--device", "cpu")
         assert result.code == 2
         assert message in result.err
+
+
+def test_the_folders_and_the_group_of_the_recipe_make_the_split(scenes, tmp_path, run):
+    settings = [f"--set={key}={value}" for key, value in SHORT.items()]
+    shutil.copytree(scenes / "train", tmp_path / "data/train")
+    shutil.copytree(scenes / "test", tmp_path / "data/val")
+    shutil.copytree(scenes / "test", tmp_path / "data/test")
+    result = run("train", tmp_path / "data", "--out", tmp_path / "run", "--device", "cpu", *settings)
+    assert "Training on 8 pairs at 64x64, validating on 3" in result.err
+    grouped = run("train", scenes, "--out", tmp_path / "other", *settings, "--set", "val_group=^nothing")
+    assert grouped.code == 2
+    assert "finds nothing" in grouped.err
+
+
+def test_polygons_are_trained_on_by_their_class_names(scenes, tmp_path, run):
+    settings = [f"--set={key}={value}" for key, value in (SHORT | {"classes": 2}).items()]
+    for image in (scenes / "train/images").iterdir():
+        (tmp_path / "data").mkdir(exist_ok=True)
+        shutil.copy(image, tmp_path / "data")
+        shape = {"label": "blob", "points": [[5, 5], [40, 5], [40, 40]], "shape_type": "polygon"}
+        text = json.dumps({"shapes": [shape], "imageHeight": 64, "imageWidth": 64})
+        (tmp_path / "data" / f"{image.stem}.json").write_text(text)
+    for names, code in (("[ground, blob]", 0), ("[ground, other]", 2)):
+        command = ("train", tmp_path / "data", "--out", tmp_path / names, "--device", "cpu", *settings)
+        result = run(*command, "--set", f"class_names={names}")
+        assert result.code == code, result.err
+    assert "'blob' is not among" in result.err
 
 
 def test_a_wrong_trunk_file_is_found_before_training(scenes, tmp_path, run):

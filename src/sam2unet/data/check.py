@@ -110,13 +110,18 @@ def _judge(result: DataCheck, listing: Listing) -> None:
                     result.errors.append(f"{where}: all {len(part.foreground)} masks are {word}: nothing to learn")
         if "colours" in part.kinds:
             result.warnings.append(f"{where}: {part.kinds['colours']} mask(s) in colours; all but black is foreground")
+        if part.kinds["soft"]:
+            result.warnings.append(f"{where}: {part.kinds['soft']} mask(s) with grey levels; foreground begins at 128")
         if part.kinds["0/1"] and part.kinds["0/255"]:
             result.warnings.append(f"{where}: some masks are 0/1 and some 0/255; each is read as what it is")
+    if listing.pairs.get("") and listing.pairs.get("train"):
+        outside = listing.pairs[""][0].image
+        result.warnings.append(f"{listing.root}: pairs outside train/ are not trained on, such as {outside}")
     if not any(listing.pairs.values()):
         lone = [path for part in result.parts.values() for path in (*part.lone_images[:1], *part.lone_masks[:1])]
         result.errors.append(
             f"{listing.root}: no picture has a mask of the same name (found {', '.join(map(str, lone[:2]))}); "
-            "expected pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png"
+            "expected pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, and one mask a picture"
         )
         return
     try:

@@ -93,8 +93,8 @@ def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
         return Mask("soft", values)
     if present.max() == 1:
         return Mask("0/1", values)
-    if 255 not in present and (len(present) == 2 or len(labels) > 0.9 * highest):
-        return Mask("class indices", values)  # two levels, or numbered objects with hardly a gap
+    if 255 not in present and (len(present) <= 16 or len(labels) > 0.9 * highest):
+        return Mask("class indices", values)  # a few grey levels, or numbered objects with hardly a gap
     if highest <= HIGHEST_INDEX and (255 not in present or len(labels) > 1):
         return Mask("class indices", values)
     return Mask("soft", values)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ Source = Path | Polygons
 
 
 def _words(*words: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(words)})(?:(?=tr|ts|val)|(?![a-z0-9]))", re.IGNORECASE)
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(words)})(?![a-z])", re.IGNORECASE)
 
 
 def _edge(words: re.Pattern[str]) -> re.Pattern[str]:
@@ -26,14 +26,14 @@ def _edge(words: re.Pattern[str]) -> re.Pattern[str]:
 
 IMAGE = _words("images?", "imgs?", "im", "inputs?", "pictures?", "photos?", "originals?", "jpegimages")
 MASK = _words(
-    "masks?", "gts?", "ground[-_. ]?truths?", "labels?", "ann", "annos?", "annotations?", "segs?", "segmentations?",
-    "segmentation(?:class|object)",
+    "masks?", "gts?[-_. ]object", "gts?", "ground[-_. ]?truths?", "labels?", "ann", "annos?", "annotations?", "segs?",
+    "segmentation[-_. ]class", "segmentations?",
 )  # fmt: skip
 IMAGE_EDGE, MASK_EDGE = _edge(IMAGE), _edge(MASK)
 SPLITS = {
-    "train": _words("train", "training", "tr"),
+    "train": _words("train", "training", "tr$"),
     "val": _words("val", "valid", "validation"),
-    "test": _words("test", "testing", "te", "ts"),
+    "test": _words("test", "testing", "t[es]$"),
 }
 
 
@@ -86,29 +86,38 @@ def find_pairs(root: str | Path, class_names: Sequence[str] = ()) -> Listing:
         raise InputError(f"{root}: holds no pictures; expected pairs of one name, such as images/a.jpg and masks/a.png")
     listing = Listing(root)
     unnamed = found.get("", _Files())
-    shared: set[str] = set()  # masks of no split that pictures of one took, as where GT/ serves images/train and /test
+    taken: dict[str, Path] = {}  # by pictures of a split from masks of none, as where GT/ serves images/train and /test
     for split in sorted(found, reverse=True):
         files = found[split]
-        masks = {key: mask for key, mask in files.masks.items() if split or key not in shared}
+        masks = {key: mask for key, mask in files.masks.items() if split or key not in taken}
         chosen: dict[str, Source] = {key: masks[mask] for key, mask in match(files.images, masks).items()}
+        if split:
+            lone = {key: path for key, path in files.images.items() if key not in chosen}
+            for key, mask in match(lone, unnamed.masks).items():
+                if mask in taken:
+                    raise _twice(taken[mask], lone[key])
+                taken[mask] = lone[key]
+                chosen[key] = unnamed.masks[mask]
         lone = {key: path for key, path in files.images.items() if key not in chosen}
-        taken = match(lone, unnamed.masks) if split else {}
-        shared |= set(taken.values())
-        chosen |= {key: unnamed.masks[mask] for key, mask in taken.items()}
-        chosen |= _annotated({key: path for key, path in lone.items() if key not in taken}, files.drawn, unnamed.drawn)
+        chosen |= _annotated(lone, files.drawn, unnamed.drawn)
         for key, path in files.images.items():
             if key in chosen:
                 listing.pairs[split].append(Pair(key, path, chosen[key]))
-            else:
-                listing.lone_images[split].append(path)
         for path in set(masks.values()) - set(chosen.values()):
             listing.lone_masks[split].append(path)
+        lone = {key: path for key, path in lone.items() if key not in chosen}
+        for other in found.keys() - {split} if not split else ():
+            # images/ with train.json and val.json: the annotations say the split.
+            for key, polygons in _annotated(lone, found[other].drawn).items():
+                listing.pairs[other].append(Pair(key, lone.pop(key), polygons))
+        if lone:
+            listing.lone_images[split] = list(lone.values())
     return listing
 
 
 def find_images(root: Path) -> dict[str, Path]:
     """The pictures below a folder by key, its masks left out; where nothing pairs, all of them."""
-    files = _scan(root, split=False).get("", _Files())
+    files = _scan(root, split=False, annotations=False).get("", _Files())
     partners = set(match(files.images, files.masks).values())
     if not partners:
         return _all(files)
@@ -142,32 +151,40 @@ def match(images: Mapping[str, Path], masks: Mapping[str, Source]) -> dict[str, 
         InputError: two masks or two pictures come down to the same name.
     """
     matched = {key: key for key in images if key in masks}
-    short_images = _shortened({k: p for k, p in images.items() if k not in matched}, IMAGE_EDGE)
-    short_masks = _shortened({k: p for k, p in masks.items() if k not in matched}, MASK_EDGE)
-    for short in short_masks.keys() & matched.keys():
-        raise _twice(masks[short], masks[short_masks[short]])
-    for short in short_masks.keys() & short_images.keys():
-        matched[short_images.pop(short)] = short_masks.pop(short)
-    own, other = _by_name(short_images), _by_name(short_masks)
-    return matched | {own[name]: other[name] for name in own.keys() & other.keys()}
+    short_images = _shortened((key for key in images if key not in matched), IMAGE_EDGE)
+    short_masks = _shortened((key for key in masks if key not in matched), MASK_EDGE)
+    for short, mask_keys in short_masks.items():
+        picture = [short] if short in images else short_images.get(short, [])
+        if picture and (short in matched or len(mask_keys) > 1):
+            raise _twice(*[masks[key] for key in (matched.get(short), *mask_keys) if key][:2])
+        if len(picture) == 1:
+            matched[picture[0]] = mask_keys[0]
+    own, other = _by_name(images, IMAGE_EDGE), _by_name(masks, MASK_EDGE)
+    used = set(matched.values())
+    for name in own.keys() & other.keys():
+        key, mask = own[name], other[name]
+        folders = key.rpartition("/")[0], mask.rpartition("/")[0]
+        # GT_Instance/a.png is the mask of images/a.jpg, but b/1.png is not that of a/1.jpg.
+        if key not in matched and mask not in used and "" in folders:
+            matched[key] = mask
+    return matched
 
 
-def _shortened(files: Mapping[str, Source], words: re.Pattern[str]) -> dict[str, str]:
-    """Each key by itself without the words at its edges."""
-    short: dict[str, str] = {}
-    for key in files:
+def _shortened(keys: Iterable[str], words: re.Pattern[str]) -> dict[str, list[str]]:
+    """The keys by themselves without the words at their edges."""
+    short: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
         folder, _, name = key.rpartition("/")
-        shorter = f"{folder}/{words.sub('', name)}".lstrip("/")
-        if shorter in short:
-            raise _twice(files[short[shorter]], files[key])
-        short[shorter] = key
+        short[f"{folder}/{words.sub('', name)}".lstrip("/")].append(key)
     return short
 
 
-def _by_name(short: dict[str, str]) -> dict[str, str]:
+def _by_name(keys: Iterable[str], words: re.Pattern[str]) -> dict[str, str]:
     """The keys by the name alone, without those whose name occurs twice."""
-    names = Counter(key.rpartition("/")[2] for key in short)
-    return {name: key for shorter, key in short.items() if names[name := shorter.rpartition("/")[2]] == 1}
+    named: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        named[words.sub("", key.rpartition("/")[2])].append(key)
+    return {name: found[0] for name, found in named.items() if len(found) == 1}
 
 
 def _annotated(images: dict[str, Path], *drawn: dict[str, Polygons]) -> dict[str, Polygons]:
@@ -193,10 +210,10 @@ def _twice(one: Source, other: Source) -> InputError:
     return InputError(f"{one} and {other} have the same name; rename or remove one of them")
 
 
-def _scan(root: Path, split: bool, class_names: Sequence[str] = ()) -> dict[str, _Files]:
+def _scan(root: Path, split: bool, annotations: bool = True, class_names: Sequence[str] = ()) -> dict[str, _Files]:
     """What is below a folder, by split; without `split`, a folder such as `train` stays part of the key."""
     found: dict[str, _Files] = defaultdict(_Files)
-    annotations = []
+    drawings = []
     for path in _walk(root):
         folder = path.relative_to(root).parent
         if is_picture(path):
@@ -207,16 +224,16 @@ def _scan(root: Path, split: bool, class_names: Sequence[str] = ()) -> dict[str,
             if key in files:
                 raise _twice(files[key], path)
             files[key] = path
-        elif path.suffix.lower() == ".json":
-            annotations.append(path)
-    for path in annotations:
+        elif annotations and path.suffix.lower() == ".json":
+            drawings.append(path)
+    for path in drawings:
         folder = path.relative_to(root).parent
         for name, polygons in read_polygons(path, class_names).items():
             # LabelMe's file lies as its picture does; COCO's names its pictures, and may name its split itself.
             of_one = name == path.stem
             where = folder.parts if of_one else (*folder.parts, path.stem)
             drawn = found[_split_of(where) if split else ""].drawn
-            key = _key(folder, name, split) if of_one else name
+            key = _key(folder, name, split) if of_one else _key(Path(name).parent, Path(name).name, split)
             if key in drawn:
                 raise InputError(f"{drawn[key]} and {path} both annotate {name}; remove one of them")
             drawn[key] = polygons
@@ -224,15 +241,26 @@ def _scan(root: Path, split: bool, class_names: Sequence[str] = ()) -> dict[str,
 
 
 def _walk(root: Path) -> Iterable[Path]:
-    """The files below a folder in order, links followed, hidden ones left out."""
+    """The files below a folder in order, links followed but no folder entered twice, hidden ones left out."""
+    seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
+        state = Path(folder).stat()
+        if (state.st_dev, state.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
+def _parted(name: str) -> str:
+    """trainImages -> train_Images"""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+
+
 def _role(folder: Path) -> str:
     """What the innermost folder that says it makes of its files: "mask", "image", or ""."""
-    for part in reversed(folder.parts):
+    for part in map(_parted, reversed(folder.parts)):
         if MASK.search(part):
             return "mask"
         if IMAGE.search(part):
@@ -242,14 +270,19 @@ def _role(folder: Path) -> str:
 
 def _split_of(parts: Iterable[str]) -> str:
     """The split that the outermost folder that names one names."""
-    return next((name for part in parts for name, words in SPLITS.items() if words.search(part)), "")
+    plain = [_without(part, MASK, IMAGE) for part in parts]
+    return next((name for part in plain for name, words in SPLITS.items() if words.search(part)), "")
+
+
+def _without(part: str, *words: re.Pattern[str]) -> str:
+    """A folder's name without some words, "_" between those that stay."""
+    part = _parted(part)
+    for pattern in words:
+        part = re.sub(r"[-_. ]+", "_", pattern.sub("", part)).strip("_")
+    return part
 
 
 def _key(folder: Path, stem: str, split: bool) -> str:
     """The folders without the words that say role and split, and the stem."""
-    kept = []
-    for part in folder.parts:
-        for words in (MASK, IMAGE, *(SPLITS.values() if split else ())):
-            part = words.sub("", part)
-        kept.append(re.sub(r"[-_. ]+", "_", part).strip("_"))
-    return "/".join([*filter(None, kept), stem])
+    words = (MASK, IMAGE, *(SPLITS.values() if split else ()))
+    return "/".join([*filter(None, (_without(part, *words) for part in folder.parts)), stem])

@@ -23,7 +23,7 @@ def read_polygons(path: Path, class_names: Sequence[str] = ()) -> dict[str, Poly
         InputError: broken JSON, a label that `class_names` lacks, or a COCO segmentation that is run-length encoded.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
             return {}  # JSON Lines: somebody's log
@@ -35,7 +35,7 @@ def read_polygons(path: Path, class_names: Sequence[str] = ()) -> dict[str, Poly
             return _coco(path, content, class_names)
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not as LabelMe or COCO write it ({type(error).__name__}: {error})") from error
     return {}
 
@@ -76,7 +76,10 @@ def _coco(path: Path, content: dict[str, Any], class_names: Sequence[str]) -> di
     if len(index) > 254:
         raise InputError(f"{path}: {len(index)} categories, but masks hold 254 at most")
     shapes: dict[Any, list[tuple[int, Any]]] = {image["id"]: [] for image in content["images"]}
-    for annotation in content["annotations"]:
+    outlined = [a for a in content["annotations"] if "segmentation" in a and not a.get("iscrowd")]
+    if content["annotations"] and not outlined:
+        return {}  # captions, or boxes alone
+    for annotation in outlined:
         rings = annotation["segmentation"]
         if isinstance(rings, dict):
             raise InputError(f"{path}: annotation {annotation.get('id')} is run-length encoded; export polygons")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ..errors import InputError
+from ..files import appearing
 
 EMPTY_SHARE = 0.1
 Array = NDArray[np.float64]
@@ -28,14 +29,15 @@ def write_scenes(
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: exists and is not empty; name a new folder for the scenes")
-    for part, (name, count) in enumerate((("train", train), ("test", test))):
-        for kind in ("images", "masks"):
-            (folder / name / kind).mkdir(parents=True)
-        for index in range(count):
-            image, mask = draw_scene(np.random.default_rng((seed, part, index)), side)
-            Image.fromarray(image).save(folder / name / "images" / f"scene_{index:04}.png")
-            Image.fromarray(mask).save(folder / name / "masks" / f"scene_{index:04}.png")
-            progress(part * train + index + 1, train + test)
+    with appearing(folder) as partial:
+        for part, (name, count) in enumerate((("train", train), ("test", test))):
+            for kind in ("images", "masks"):
+                (partial / name / kind).mkdir(parents=True)
+            for index in range(count):
+                image, mask = draw_scene(np.random.default_rng((seed, part, index)), side)
+                Image.fromarray(image).save(partial / name / "images" / f"scene_{index:04}.png")
+                Image.fromarray(mask).save(partial / name / "masks" / f"scene_{index:04}.png")
+                progress(part * train + index + 1, train + test)
 
 
 def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import InputError
+from ..files import appearing
 from .mask_file import Polygons, read_mask
 from .pairs import Listing, Pair
 
@@ -95,15 +96,17 @@ def write_split(listing: Listing, out: Path, share: float, seed: int, by: str | 
     kept, held = hold_out([pair for pairs in listing.pairs.values() for pair in pairs], share, seed, by)
     split_of = {pair: split for split, pairs in listing.pairs.items() for pair in pairs}
     times = Counter(pair.key for pair in split_of)
-    for part, pairs in (("train", kept), ("test", held)):
-        for pair in pairs:
+    with appearing(out) as partial:
+        for part, pair in [("train", pair) for pair in kept] + [("test", pair) for pair in held]:
             folder, _, name = pair.key.rpartition("/")
             # train/1.png and val/1.png go on as train_1.png and val_1.png
-            name = f"{split_of[pair]}_{name}" if times[pair.key] > 1 else name
-            image = out / part / "images" / folder / f"{name}{pair.image.suffix}"
-            mask = out / part / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
+            name = f"{split_of[pair] or 'other'}_{name}" if times[pair.key] > 1 else name
+            image = partial / part / "images" / folder / f"{name}{pair.image.suffix}"
+            mask = partial / part / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
             for file in (image, mask):
                 file.parent.mkdir(parents=True, exist_ok=True)
+                if file.exists():
+                    raise InputError(f"{pair.image}: another pair would be written as {name} too; rename it")
             shutil.copyfile(pair.image, image)
             if isinstance(pair.mask, Polygons):
                 Image.fromarray(read_mask(pair.mask).values).save(mask)

@@ -54,6 +54,9 @@ def evaluate_each(
     truths, images = find_masks(masks), find_images(masks)
     if not truths:
         raise InputError(f"{masks}: holds no masks")
+    pictures = {mask: images[name] for name, mask in match(images, truths).items()}
+    if pictures:
+        truths = {key: truths[key] for key in pictures}  # nothing was there to predict the others from
     matched = {mask: name for name, mask in match(maps, truths).items()}
     missing = [key for key in truths if key not in matched]
     if missing:
@@ -62,7 +65,6 @@ def evaluate_each(
             f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
             f"{truths[missing[0]]}{example}"
         )
-    pictures = {mask: images[name] for name, mask in match(images, truths).items()}
     result = []
     for key in sorted(matched):
         truth = truths[key]
@@ -89,11 +91,12 @@ def read_map(path: Path) -> NDArray[np.uint8]:
     picture = open_picture(path)
     values = np.asarray(picture.convert("RGB"))
     wide = picture.mode.startswith(("I", "F"))
+    wanted = "predictions are 8-bit grey maps or masks of 0 and 255, of one class"
     if wide or values.max(axis=2, initial=0).astype(int).sum() != values.min(axis=2, initial=255).astype(int).sum():
         what = "more than 8 bits" if wide else "colours"
-        raise InputError(f"{path}: has {what}; predictions are 8-bit grey maps, or masks of 0 and 255")
+        raise InputError(f"{path}: has {what}; {wanted}")
     if values.max(initial=0) == 1:
-        raise InputError(f"{path}: is a mask of 0 and 1; predictions are 8-bit grey maps, or masks of 0 and 255")
+        raise InputError(f"{path}: is a mask of 0 and 1; {wanted}")
     grey: NDArray[np.uint8] = values[..., 0]
     return grey
 
