@@ -103,7 +103,7 @@ def find_pairs(root: str | Path, class_names: Sequence[str] = ()) -> Listing:
         for key, path in files.images.items():
             if key in chosen:
                 listing.pairs[split].append(Pair(key, path, chosen[key]))
-        for path in set(masks.values()) - set(chosen.values()):
+        for path in sorted(set(masks.values()) - set(chosen.values())):
             listing.lone_masks[split].append(path)
         lone = {key: path for key, path in lone.items() if key not in chosen}
         for other in found.keys() - {split} if not split else ():

@@ -29,8 +29,8 @@ def _sizes(part: PartCheck) -> str:
         return "–"
     if len(part.sizes) == 1:
         return "{}x{}".format(*next(iter(part.sizes)))
-    small, large = min(part.sizes, key=lambda s: s[0] * s[1]), max(part.sizes, key=lambda s: s[0] * s[1])
-    return f"{len(part.sizes)} sizes, {small[0]}x{small[1]} to {large[0]}x{large[1]}"
+    ordered = sorted(part.sizes, key=lambda size: (size[0] * size[1], size))
+    return "{} sizes, {}x{} to {}x{}".format(len(ordered), *ordered[0], *ordered[-1])
 
 
 def _foreground(part: PartCheck) -> str:
