@@ -164,7 +164,7 @@ def data_check(
 @data_app.command("scenes")
 def data_scenes(
     folder: Path,
-    train: Annotated[int, typer.Option(min=2, help="Scenes in train/.")] = 240,
+    train: Annotated[int, typer.Option(min=2, help="Scenes in train/.")] = 320,
     test: Annotated[int, typer.Option(min=1, help="Scenes in test/.")] = 40,
     side: Annotated[int, typer.Option(min=32, help="Height and width.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Other scenes.")] = 0,

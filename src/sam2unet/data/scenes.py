@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def write_scenes(
-    folder: str | Path, train: int = 240, test: int = 40, side: int = 256, seed: int = 0,
+    folder: str | Path, train: int = 320, test: int = 40, side: int = 256, seed: int = 0,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> None:  # fmt: skip
     """Write `folder`/train and `folder`/test, each with images/ (PNG) and masks/ (PNG, 0/255).
