@@ -127,12 +127,20 @@ def test_probability_maps_are_preferred_and_overlays_left_out(folders):
      (lambda r: (r / "maps/4.png").write_bytes(b""), "4.png"),
      (lambda r: Image.new("RGB", (50, 44), "red").save(r / "maps/4.png"), "4.png: has colours"),
      (lambda r: Image.new("I;16", (50, 44), 300).save(r / "maps/4.png"), "4.png: has more than 8 bits"),
-     (lambda r: Image.new("L", (50, 44), 1).save(r / "maps/4.png"), "4.png: is a mask of 0 and 1"),
      (lambda r: (r / "maps").rename(r / "moved"), "no such folder")],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_named(change, message, folders):
     change(folders)
     with pytest.raises(InputError, match=message):
+        sam2unet.evaluate(folders / "maps", folders / "gt")
+
+
+def test_a_faint_map_is_a_map_but_masks_of_0_and_1_are_refused(folders):
+    Image.new("L", (50, 42), 1).save(folders / "maps/2.png")  # the scene without the object, nearly sure of it
+    assert evaluate_each(folders / "maps", folders / "gt")[2].scores.dice == 1
+    for path in (folders / "maps").iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) >= 128).astype(np.uint8)).save(path)
+    with pytest.raises(InputError, match="0 and 1"):
         sam2unet.evaluate(folders / "maps", folders / "gt")
 
 

@@ -66,9 +66,11 @@ def evaluate_each(
             f"{truths[missing[0]]}{example}"
         )
     result = []
+    brightest = 0
     for key in sorted(matched):
         truth = truths[key]
         prediction = read_map(maps[matched[key]])
+        brightest = max(brightest, int(prediction.max(initial=0)))
         mask = read_mask(truth).foreground()
         if prediction.shape != mask.shape:
             (h, w), (mh, mw) = prediction.shape, mask.shape
@@ -79,6 +81,8 @@ def evaluate_each(
         image = picture if picture != truth else None
         result.append(Evaluated(matched[key], maps[matched[key]], truth, image, score(prediction, mask)))
         progress(len(result), len(matched))
+    if brightest == 1:  # of one map it may be a faint probability, of all it is another scale
+        raise InputError(f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255")
     return result
 
 
@@ -86,17 +90,14 @@ def read_map(path: Path) -> NDArray[np.uint8]:
     """(H, W) uint8 of a map or a 0/255 mask.
 
     Raises:
-        InputError: colours, more than 8 bits, or 0/1: their values are no probabilities in 255ths.
+        InputError: colours or more than 8 bits: their values are no probabilities in 255ths.
     """
     picture = open_picture(path)
     values = np.asarray(picture.convert("RGB"))
     wide = picture.mode.startswith(("I", "F"))
-    wanted = "predictions are 8-bit grey maps or masks of 0 and 255, of one class"
     if wide or values.max(axis=2, initial=0).astype(int).sum() != values.min(axis=2, initial=255).astype(int).sum():
         what = "more than 8 bits" if wide else "colours"
-        raise InputError(f"{path}: has {what}; {wanted}")
-    if values.max(initial=0) == 1:
-        raise InputError(f"{path}: is a mask of 0 and 1; {wanted}")
+        raise InputError(f"{path}: has {what}; predictions are 8-bit grey maps or masks of 0 and 255, of one class")
     grey: NDArray[np.uint8] = values[..., 0]
     return grey
 
