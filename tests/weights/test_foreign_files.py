@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from sam2unet.errors import InputError
 from sam2unet.network import TRUNKS, SAM2UNet
-from sam2unet.weights import inspect_file, load_model, load_trunk, read_trunk, trunk_digest
+from sam2unet.weights import inspect_file, load_model, load_trunk, read_trunk, tensor_digests
 
 from ..conftest import PARITY
 
@@ -50,7 +50,7 @@ def test_every_container_of_a_trunk_loads_the_same(tmp_path):
         load_trunk(model, tmp_path / name)
         assert model.trunk_frozen
         assert all(p.requires_grad for p in model.adapters.parameters())
-        assert model.trunk_source.sha256 == trunk_digest(trunk) == trunk_digest(model.trunk.state_dict())
+        assert model.trunk_source.digests == tensor_digests(trunk) == tensor_digests(model.trunk.state_dict())
 
 
 @pytest.mark.parametrize(("prefix", "with_up4"), [("", True), ("", False), ("module.", True)])

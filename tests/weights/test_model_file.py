@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, TrunkSource
-from sam2unet.weights import inspect_file, load_model, load_trunk, save_model, trunk_digest
+from sam2unet.weights import inspect_file, load_model, load_trunk, save_model, tensor_digests
 
 
 @pytest.fixture
@@ -100,7 +100,9 @@ def test_large_with_a_frozen_trunk_is_small(tmp_path):
     with torch.device("meta"):
         model = SAM2UNet("large")
     model.to_empty(device="cpu").trunk.requires_grad_(False)
-    model.trunk_source = TrunkSource(trunk_digest(model.trunk.state_dict()), "sam2_hiera_large", "sam2_hiera_large.pt")
+    model.trunk_source = TrunkSource(
+        tensor_digests(model.trunk.state_dict()), "sam2_hiera_large", "sam2_hiera_large.pt"
+    )
     save_model(model, tmp_path / "model.safetensors")
     assert (tmp_path / "model.safetensors").stat().st_size < 18e6
 
@@ -133,3 +135,24 @@ def test_a_header_that_is_not_understood(change, message, network, tmp_path):
     save_file(tensors, tmp_path / "other.safetensors", header | change)
     with pytest.raises(InputError, match=message):
         load_model(tmp_path / "other.safetensors")
+
+
+def test_of_a_partly_trained_trunk_only_the_trained_part_is_kept(network, trunk_file, tmp_path):
+    model = network()
+    load_trunk(model, trunk_file)
+    trained = model.trunk.blocks[-1].requires_grad_(True)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1.0)
+    save_model(model, tmp_path / "model.safetensors")
+    last = f"trunk.blocks.{len(model.trunk.blocks) - 1}."
+    kept = [name for name in names(tmp_path / "model.safetensors") if name.startswith("trunk.")]
+    assert len(kept) == len(list(trained.parameters()))
+    assert all(name.startswith(last) for name in kept)
+    again = load_model(tmp_path / "model.safetensors")
+    torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
+    assert {n for n, p in again.trunk.named_parameters() if p.requires_grad} == {
+        n for n, p in model.trunk.named_parameters() if p.requires_grad
+    }
+    save_model(again, tmp_path / "second.safetensors")
+    assert names(tmp_path / "second.safetensors") == names(tmp_path / "model.safetensors")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,9 @@ class Hiera(nn.Module):
     the projections back into the residual stream scaled by 1 / sqrt(2 depth).
     """
 
+    recompute = False
+    """Whether training keeps only what enters each block and computes the rest again on the way back."""
+
     def __init__(self, shape: TrunkShape):
         super().__init__()
         self.shape = shape
@@ -202,7 +206,12 @@ class Hiera(nn.Module):
         x = x + self._position(x.shape[1], x.shape[2])
         features = []
         for i, (adapt, block) in enumerate(zip(before_block, self.blocks, strict=True)):
-            x = block(adapt(x))
+            x = self._run(block, adapt, x)
             if i in self.stage_ends:
                 features.append(x.permute(0, 3, 1, 2))
         return features
+
+    def _run(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return block(adapt(x))
+        return checkpoint(lambda entered: block(adapt(entered)), x, use_reentrant=False)

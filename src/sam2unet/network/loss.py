@@ -1,6 +1,6 @@
 """Structure loss (weighted IoU + BCE) and its form for several classes; deep supervision."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,9 @@ from torch import Tensor
 IGNORED = 255
 
 
-def structure_loss(logits: Tensor, target: Tensor, weighted_bce: bool = False) -> Tensor:
+def structure_loss(
+    logits: Tensor, target: Tensor, weighted_bce: bool = False, class_weights: Sequence[float] = ()
+) -> Tensor:
     """The loss of the paper, a scalar: mean over the images of BCE plus boundary-weighted soft IoU loss.
 
     With w = 1 + 5 |avgpool31(target) - target| (F3Net, arXiv 1911.11445, equations 6 to 9) and p = sigmoid(logits):
@@ -17,40 +19,52 @@ def structure_loss(logits: Tensor, target: Tensor, weighted_bce: bool = False) -
 
     Args:
         logits: (B, 1, H, W), or (B, classes, H, W) for several classes.
-        target: (B, 1, H, W) in [0, 1]; for several classes (B, H, W) int64 with 255 where pixels are ignored.
+        target: (B, 1, H, W) in [0, 1]; for several classes (B, H, W) int64. 255 where pixels are ignored.
         weighted_bce: weight the BCE term by w too, as the formula is printed in papers. One class only.
+        class_weights: what each class counts, background first; all the same if empty. Several classes only.
 
     Raises:
-        ValueError: the shapes don't fit each other, or `weighted_bce` with several classes.
+        ValueError: the shapes don't fit each other, `weighted_bce` with several classes, `class_weights` with one.
     """
     if logits.shape[1] > 1:
         if weighted_bce:
             raise ValueError("weighted_bce is defined for one class")
-        return multiclass_structure_loss(logits, target)
+        return multiclass_structure_loss(logits, target, class_weights)
+    if class_weights:
+        raise ValueError("class_weights are defined for several classes")
     if logits.shape != target.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
-    weight = boundary_weight(target)
+    known = (target != IGNORED).to(logits.dtype)
+    target = target * known
+    weight = boundary_weight(target) * known
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if weighted_bce:
-        bce = (bce * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
-    return bce.mean() + iou_loss(logits.sigmoid(), target, weight).mean()
+        bce = ((bce * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)).mean()
+    else:
+        bce = (bce * known).sum() / known.sum().clamp(min=1)
+    return bce + iou_loss(logits.sigmoid(), target, weight).mean()
 
 
-def multiclass_structure_loss(logits: Tensor, target: Tensor) -> Tensor:
+def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Sequence[float] = ()) -> Tensor:
     """Cross-entropy plus boundary-weighted soft IoU loss averaged over the classes present in each image.
 
-    `logits` (B, C, H, W), `target` (B, H, W) int64; pixels of 255 count nowhere. With no labelled pixel it is 0.
+    `logits` (B, C, H, W), `target` (B, H, W) int64; pixels of 255 count nowhere. With no labelled pixel it is 0. Both
+    means are weighted by `class_weights`: of the pixels by their class, and of the classes.
     """
     if target.shape != logits.shape[:1] + logits.shape[2:]:
         raise ValueError(f"logits {tuple(logits.shape)} want a target (B, H, W), not {tuple(target.shape)}")
+    if class_weights and len(class_weights) != logits.shape[1]:
+        raise ValueError(f"{len(class_weights)} class_weights for {logits.shape[1]} classes")
+    counts = logits.new_tensor(class_weights) if class_weights else logits.new_ones(logits.shape[1])
     known = target != IGNORED
     index = target.where(known, torch.zeros_like(target))
-    entropy = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum") / known.sum().clamp(min=1)
+    entropy = F.cross_entropy(logits, target, counts, ignore_index=IGNORED, reduction="sum")
+    entropy = entropy / (counts[index] * known).sum().clamp(min=1e-6)
     hot = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).to(logits.dtype) * known[:, None]
     weight = boundary_weight(hot) * known[:, None]
-    present = hot.amax(dim=(2, 3))
+    present = hot.amax(dim=(2, 3)) * counts
     iou = iou_loss(logits.softmax(dim=1), hot, weight)
-    return entropy + (iou * present).sum() / present.sum().clamp(min=1)
+    return entropy + (iou * present).sum() / present.sum().clamp(min=1e-6)
 
 
 def boundary_weight(target: Tensor) -> Tensor:
@@ -65,6 +79,8 @@ def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return 1 - (inter + 1) / (union - inter + 1)
 
 
-def deep_supervision_loss(outputs: Sequence[Tensor], target: Tensor, weighted_bce: bool = False) -> Tensor:
-    """The sum of the structure losses of all outputs."""
-    return torch.stack([structure_loss(logits, target, weighted_bce) for logits in outputs]).sum()
+def deep_supervision_loss(
+    outputs: Sequence[Tensor], target: Tensor, loss: Callable[[Tensor, Tensor], Tensor] = structure_loss
+) -> Tensor:
+    """The sum of the losses of all outputs."""
+    return torch.stack([loss(logits, target) for logits in outputs]).sum()

@@ -1,5 +1,6 @@
 """SAM2UNet: the trunk, an adapter in front of each of its blocks, an RFB per stage, the decoder; and its card."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -28,6 +29,8 @@ class Card:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     stretch: bool = False
     """Whether 16-bit images are stretched to their own range (else divided by 257)."""
+    threshold: float = 0.5
+    """The probability that, taken as the border of the object, gave the highest mean Dice in validation."""
     metrics: dict[str, float] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
 
@@ -36,11 +39,17 @@ class Card:
 class TrunkSource:
     """Where a frozen trunk came from, so that a model file can do without it."""
 
-    sha256: str
-    """Of the tensors (`weights.trunk_digest`): the same for every container they come in."""
+    digests: dict[str, str]
+    """SHA-256 of each tensor by name, in float32: the same for every container they come in."""
     name: str | None
     """Its name in the catalogue of official trunks, if it has one."""
     path: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the names and digests of all tensors."""
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
 
 class SAM2UNet(nn.Module):

@@ -27,7 +27,7 @@ class SegmentationModule(pl.LightningModule):
         outputs = self.model(images, deep_supervision=True)
         wide = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
         with torch.autocast(images.device.type, enabled=False):
-            loss = deep_supervision_loss([x.to(wide) for x in outputs], target, self.recipe.weighted_bce)
+            loss = deep_supervision_loss([x.to(wide) for x in outputs], target)
         self.log("loss", loss, on_step=True, on_epoch=True, batch_size=len(images), sync_dist=False)
         return loss
 

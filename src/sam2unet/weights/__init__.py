@@ -3,8 +3,8 @@
 from .catalogue import OFFICIAL
 from .hub import Unreachable, cached, fetch
 from .inspect import inspect_file
-from .model_file import load_model, save_model
-from .trunk_file import load_trunk, read_trunk, trunk_digest
+from .model_file import load_model, read_recipe, save_model
+from .trunk_file import load_trunk, read_trunk, tensor_digests, trunk_source
 
 __all__ = [
     "OFFICIAL",
@@ -14,7 +14,9 @@ __all__ = [
     "inspect_file",
     "load_model",
     "load_trunk",
+    "read_recipe",
     "read_trunk",
     "save_model",
-    "trunk_digest",
+    "tensor_digests",
+    "trunk_source",
 ]

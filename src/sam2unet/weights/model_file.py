@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
 from .hub import cached, fetch
 from .state_dict_adapter import from_upstream, to_trunk
-from .trunk_file import check_tensors, read_trunk, trunk_digest, trunk_size
+from .trunk_file import check_tensors, read_trunk, tensor_digests, trunk_size, trunk_source
 
 FORMAT = "sam2unet-1"
 
@@ -27,27 +28,33 @@ FORMAT = "sam2unet-1"
 def save_model(model: SAM2UNet, path: str | Path) -> None:
     """Write a network and its card to one safetensors file, which appears only when complete.
 
-    A trunk that is frozen and came from a file is left out: the header names it, with its SHA-256. One that was
-    trained on since is kept.
+    What of the trunk is frozen and still as it came from a file is left out: the header names that file, with its SHA-256.
+
+    Raises:
+        InputError: the file can't be written; what was there under its name is kept.
     """
     path = Path(path)
-    source = model.trunk_source if model.trunk_frozen else None
-    if source and trunk_digest(model.trunk.state_dict()) != source.sha256:
-        source = None
-    tensors = {
-        name: value.detach().contiguous()
-        for name, value in model.state_dict().items()
-        if source is None or not name.startswith("trunk.")
-    }
+    tensors = model.state_dict()
+    source = model.trunk_source
+    if source:
+        digests = tensor_digests(model.trunk.state_dict())
+        trained = {name for name, parameter in model.trunk.named_parameters() if parameter.requires_grad}
+        unchanged = {name for name, digest in digests.items() if source.digests.get(name) == digest} - trained
+        tensors = {name: value for name, value in tensors.items() if name.removeprefix("trunk.") not in unchanged}
+        source = source if unchanged else None
+    reference = source and {"sha256": source.sha256, "name": source.name, "path": source.path}
     header = {
         "format": FORMAT,
         "version": version("sam2unet"),
         "card": json.dumps(dataclasses.asdict(model.card)),
         "trunk_frozen": json.dumps(model.trunk_frozen),
-        "trunk_source": json.dumps(source and dataclasses.asdict(source)),
+        "trunk_source": json.dumps(reference),
     }
     with appearing(path) as partial:
-        save_file(tensors, partial, header)
+        try:
+            save_file({name: value.detach().contiguous() for name, value in tensors.items()}, partial, header)
+        except SafetensorError as error:
+            raise InputError(f"{path}: cannot be written ({error}); what was there is kept") from error
         partial.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
 
 
@@ -83,7 +90,6 @@ def _load_ours(
     try:
         card = read_card(header)
         source = json.loads(header["trunk_source"])
-        source = TrunkSource(**source) if source else None
         frozen = json.loads(header["trunk_frozen"])
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
@@ -91,13 +97,17 @@ def _load_ours(
         model = _empty(card)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
-    if source and not any(name.startswith("trunk.") for name in tensors):
-        trunk, file = _find_trunk(path, card.trunk, source, trunk_weights)
-        tensors |= {f"trunk.{name}": value for name, value in trunk.items()}
-        model.trunk_source = dataclasses.replace(source, path=str(file.absolute()))
+    own = set(tensors)
+    if source:
+        trunk, model.trunk_source = _find_trunk(path, card.trunk, source, trunk_weights)
+        tensors = {f"trunk.{name}": value for name, value in trunk.items()} | tensors
     elif trunk_weights is not None:
         raise InputError(f"{path}: holds its own trunk; leave out --trunk-weights")
-    return _fill(path, model, tensors, frozen)
+    _fill(path, model, tensors, frozen)
+    for name, parameter in model.named_parameters():
+        if source and name.startswith("trunk."):
+            parameter.requires_grad_(name in own and not frozen)
+    return model
 
 
 def _load_upstream(path: Path, tensors: dict[str, Tensor]) -> SAM2UNet:
@@ -135,38 +145,53 @@ def read_card(header: dict[str, str]) -> Card:
     return Card(**{key: value for key, value in content.items() if key in known})
 
 
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """The recipe that a model file of ours was trained by.
+
+    Raises:
+        InputError: no such file, or no model of ours.
+    """
+    header = read_checkpoint(path)[1]
+    try:
+        return read_card(header).recipe
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: holds no recipe; only models of sam2unet do") from error
+
+
 def _find_trunk(
-    model_path: Path, trunk: str, source: TrunkSource, given: str | Path | None
-) -> tuple[dict[str, Tensor], Path]:
+    model_path: Path, trunk: str, wanted: dict[str, str | None], given: str | Path | None
+) -> tuple[dict[str, Tensor], TrunkSource]:
     """The trunk that a model file left out, from the first place that has it."""
+    sha256, name, path = wanted["sha256"], wanted["name"], wanted["path"]
     if given is not None:
-        tensors = _matching(Path(given), trunk, source)
-        if tensors is None:
+        found = _matching(Path(given), trunk, sha256)
+        if found is None:
             raise InputError(
                 f"{given}: not the trunk that {model_path} was trained with "
-                f"({source.name or trunk}, SHA-256 of its tensors {source.sha256})"
+                f"({name or trunk}, SHA-256 of its tensors {sha256})"
             )
-        return tensors, Path(given)
-    name = source.name if source.name in OFFICIAL else None
-    for candidate in (Path(source.path), name and cached(name)):
+        return found
+    official = name if name in OFFICIAL else None
+    for candidate in (path and Path(path), official and cached(official)):
         if candidate and candidate.is_file():
             with suppress(InputError):  # a damaged file there is as good as none
-                tensors = _matching(candidate, trunk, source)
-                if tensors is not None:
-                    return tensors, candidate
-    missing = f"{model_path}: needs the trunk {name or trunk} (SHA-256 of its tensors {source.sha256[:16]}…)"
-    if name is None:
-        raise InputError(f"{missing}, which is not at {source.path} any more; pass --trunk-weights FILE")
+                found = _matching(candidate, trunk, sha256)
+                if found is not None:
+                    return found
+    missing = f"{model_path}: needs the trunk {official or trunk} (SHA-256 of its tensors {str(sha256)[:16]}…)"
+    if official is None:
+        raise InputError(f"{missing}, which is not at {path} any more; pass --trunk-weights FILE")
     try:
-        file = fetch(name)
+        file = fetch(official)
     except InputError as error:
-        raise InputError(f"{missing}, which is not at {source.path}; {error}") from error
-    tensors = _matching(file, trunk, source)
-    if tensors is None:
+        raise InputError(f"{missing}, which is not at {path}; {error}") from error
+    found = _matching(file, trunk, sha256)
+    if found is None:
         raise InputError(f"{missing}, but {file} holds another; pass --trunk-weights FILE")
-    return tensors, file
+    return found
 
 
-def _matching(file: Path, trunk: str, source: TrunkSource) -> dict[str, Tensor] | None:
+def _matching(file: Path, trunk: str, sha256: str | None) -> tuple[dict[str, Tensor], TrunkSource] | None:
     size, tensors = read_trunk(file)
-    return tensors if size == trunk and trunk_digest(tensors) == source.sha256 else None
+    source = trunk_source(file, tensors)
+    return (tensors, source) if size == trunk and source.sha256 == sha256 else None

@@ -53,13 +53,16 @@ def check_tensors(path: str | Path, expected: dict[str, Tensor], found: dict[str
         raise InputError(f"{path}: {what} has no {unknown[0]}: another network")
 
 
-def trunk_digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of the trunk's tensors in float32, by name: the same whichever file they came in."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().cpu().float().contiguous().numpy().data)
-    return digest.hexdigest()
+def tensor_digests(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """SHA-256 of each tensor in float32, by name."""
+    wide = {name: tensor.detach().cpu().float().contiguous().numpy() for name, tensor in tensors.items()}
+    return {name: hashlib.sha256(values.data).hexdigest() for name, values in wide.items()}
+
+
+def trunk_source(path: str | Path, tensors: dict[str, Tensor]) -> TrunkSource:
+    """Where the tensors of a trunk came from."""
+    name = Path(path).stem
+    return TrunkSource(tensor_digests(tensors), name if name in OFFICIAL else None, str(Path(path).absolute()))
 
 
 def load_trunk(model: SAM2UNet, path: str | Path) -> None:
@@ -75,7 +78,4 @@ def load_trunk(model: SAM2UNet, path: str | Path) -> None:
         )
     model.trunk.load_state_dict(tensors)
     model.trunk.requires_grad_(False)
-    name = Path(path).stem
-    model.trunk_source = TrunkSource(
-        trunk_digest(tensors), name if name in OFFICIAL else None, str(Path(path).absolute())
-    )
+    model.trunk_source = trunk_source(path, tensors)
