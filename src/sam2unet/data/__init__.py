@@ -1,7 +1,9 @@
 """Pairs of picture and mask: reading, matching, checking, splitting, sampling; sample scenes."""
 
+from .augmentation import Augment, Augmentation
 from .check import DataCheck, check_pairs
-from .dataset import EpochOrder, Flips, PairDataset, Preparation
+from .colours import class_colours
+from .dataset import At, EpochBatches, PairDataset, Preparation
 from .image_file import is_picture, read_image, to_rgb
 from .mask_file import Mask, Polygons, read_mask
 from .pairs import Listing, Pair, find_images, find_masks, find_pairs, match
@@ -9,7 +11,8 @@ from .scenes import write_scenes
 from .split import hold_out, training_split, write_split
 
 __all__ = [
-    "DataCheck", "EpochOrder", "Flips", "Listing", "Mask", "Pair", "PairDataset", "Polygons", "Preparation",
-    "check_pairs", "find_images", "find_masks", "find_pairs", "hold_out", "is_picture", "match", "read_image",
-    "read_mask", "to_rgb", "training_split", "write_scenes", "write_split",
+    "At", "Augment", "Augmentation", "DataCheck", "EpochBatches", "Listing", "Mask", "Pair", "PairDataset",
+    "Polygons", "Preparation", "check_pairs", "class_colours", "find_images", "find_masks", "find_pairs",
+    "hold_out", "is_picture", "match", "read_image", "read_mask", "to_rgb", "training_split", "write_scenes",
+    "write_split",
 ]  # fmt: skip

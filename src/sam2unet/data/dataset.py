@@ -2,17 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from .augmentation import Augment
 from .image_file import read_image
-from .mask_file import class_indices, read_mask
+from .mask_file import IGNORED, class_indices, read_mask
 from .pairs import Pair
+
+
+class At(NamedTuple):
+    """Which sample: the pass over the data, the pair, and the (height, width) that it is brought to."""
+
+    epoch: int
+    pair: int
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -31,88 +41,101 @@ class Preparation:
 
     def image(self, picture: Image.Image) -> Tensor:
         """(3, height, width) float32: antialiased bilinear resize, then normalised."""
-        height, width = self.size
-        values = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32) / 255
-        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return self.normalised(self.pixels(picture, self.size))
+
+    def pixels(self, picture: Image.Image, size: tuple[int, int]) -> Tensor:
+        """(3, height, width) float32 in [0, 1]."""
+        values = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.float32) / 255
         return torch.from_numpy(values.transpose(2, 0, 1).copy())
 
-    def mask(self, pair: Pair) -> Tensor:
-        """(1, height, width) float32 in [0, 1]; with several classes (height, width) int64, 255 ignored."""
-        height, width = self.size
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(3, height, width) in [0, 1] less the mean, over the deviation."""
+        return (pixels - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+
+    def mask(self, pair: Pair, size: tuple[int, int]) -> Tensor:
+        """(1, height, width) float32 in [0, 1]; with several classes (height, width) int64. 255 where ignored."""
         mask = read_mask(pair.mask)
         if self.classes > 1:
-            indices = Image.fromarray(class_indices(mask, self.classes, pair.mask))
-            return torch.from_numpy(
-                np.asarray(indices.resize((width, height), Image.Resampling.NEAREST)).astype(np.int64)
-            )
+            indices = class_indices(mask, self.classes, pair.mask)
+            return torch.from_numpy(_resized(indices, size, Image.Resampling.NEAREST).astype(np.int64))
         filtering = Image.Resampling.BICUBIC if self.mask_resize == "bicubic" else Image.Resampling.NEAREST
-        values = np.asarray(Image.fromarray(mask.foreground()).resize((width, height), filtering), dtype=np.float32)
-        return torch.from_numpy(values / 255)[None]
+        values = _resized(mask.foreground(), size, filtering).astype(np.float32) / 255
+        known = mask.known()
+        if not known.all():
+            values[_resized(known, size, Image.Resampling.NEAREST) == 0] = IGNORED
+        return torch.from_numpy(values)[None]
 
 
-@dataclass(frozen=True)
-class Flips:
-    """Mirrors a picture and its mask, each direction with its own probability."""
-
-    horizontal: float
-    vertical: float
-
-    def __call__(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        dims = [dim for dim, share in ((-1, self.horizontal), (-2, self.vertical)) if rng.random() < share]
-        return image.flip(dims), mask.flip(dims)
+def _resized(values: NDArray[np.generic], size: tuple[int, int], filtering: Image.Resampling) -> NDArray[np.generic]:
+    """(H, W) -> `size`, a new array of the same type."""
+    return np.array(Image.fromarray(values).resize(size[::-1], filtering))
 
 
-class PairDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs as tensors: image (3, H, W) and mask (1, H, W), or (H, W) with several classes.
+class PairDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """Pairs as tensors: image (3, H, W), mask (1, H, W) or (H, W) with several classes, and the pair's index.
 
-    Items are asked for by (epoch, index), so that augmentation follows from the seed, the epoch and the index alone,
-    whatever the number of workers.
+    Each is asked for by an `At`, so that augmentation follows from the seed, the epoch and the index alone, whatever
+    the number of workers.
     """
 
-    def __init__(self, pairs: Sequence[Pair], preparation: Preparation, seed: int = 0, augment: Flips | None = None):
+    def __init__(
+        self, pairs: Sequence[Pair], preparation: Preparation, seed: int = 0, augmentations: Sequence[Augment] = ()
+    ):
         self.pairs = pairs
         self.preparation = preparation
         self.seed = seed
-        self.augment = augment
+        self.augmentations = augmentations
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, index = at
-        pair = self.pairs[index]
-        image = self.preparation.image(read_image(pair.image, self.preparation.stretch))
-        mask = self.preparation.mask(pair)
-        if self.augment:
-            image, mask = self.augment(image, mask, np.random.default_rng((self.seed, epoch, index)))
-        return image, mask
+    def __getitem__(self, at: At) -> tuple[Tensor, Tensor, int]:
+        pair, prepared = self.pairs[at.pair], self.preparation
+        image = prepared.pixels(read_image(pair.image, prepared.stretch), at.size)
+        mask = prepared.mask(pair, at.size)
+        rng = np.random.default_rng((self.seed, at.epoch, at.pair))
+        for augment in self.augmentations:
+            image, mask = augment(image, mask, rng)
+        return prepared.normalised(image), mask, at.pair
 
 
-class EpochOrder(Sampler[tuple[int, int]]):
-    """(epoch, index) of the samples that one of `world` processes sees: shuffled by (seed, epoch), or in order.
+class EpochBatches(Sampler[list[At]]):
+    """The batches that one of `world` processes sees in an epoch: shuffled by (seed, epoch), or in order.
 
-    Together the processes take the same samples at each step as one process with a `world` times larger batch would.
-    When shuffled, a last batch with fewer than two samples for each process is left out (batch norm needs two), unless
-    it is the only one.
+    Together the processes take the same samples at each step as one process with a `world` times larger batch would,
+    all at one of `sizes`, drawn for the step. When shuffled, each process gets as many, and a last batch with fewer
+    than `smallest` samples for each is left out.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int | None, rank: int = 0, world: int = 1):
-        self.length, self.seed, self.rank, self.world = length, seed, rank, world
-        self.epoch = 0
+    def __init__(
+        self, length: int, batch_size: int, sizes: Sequence[tuple[int, int]], seed: int | None = None,
+        rank: int = 0, world: int = 1, smallest: int = 1,
+    ):  # fmt: skip
+        self.length, self.batch_size, self.sizes, self.seed = length, batch_size, sizes, seed
+        self.rank, self.world = rank, world
+        self.epoch = self.start = 0
+        self.sampler = self  # where Lightning looks for set_epoch
         rest = length % (batch_size * world)
-        self.taken = length if seed is None or rest >= 2 * world or length == rest else length - rest
+        self.taken = length - rest if seed is not None and rest < smallest * world else length
         if seed is not None:
             self.taken -= self.taken % world
+        self.left_out = length - self.taken
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.taken, self.world))
+        return -(-len(range(self.rank, self.taken, self.world)) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[list[At]]:
+        """From batch `start` on, once; later epochs begin at their first."""
         order = np.arange(self.length)
         if self.seed is not None:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        return iter([(self.epoch, int(i)) for i in order[: self.taken][self.rank :: self.world]])
+        mine = order[: self.taken][self.rank :: self.world]
+        first, self.start = self.start, 0
+        for step in range(first, len(self)):
+            drawn = np.random.default_rng((self.seed or 0, self.epoch, step)).integers(len(self.sizes))
+            batch = mine[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [At(self.epoch, int(i), self.sizes[int(drawn)]) for i in batch]

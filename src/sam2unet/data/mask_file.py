@@ -13,6 +13,7 @@ from .image_file import open_picture
 
 Kind = Literal["bool", "0/1", "0/255", "soft", "palette", "class indices", "colours", "polygons", "empty"]
 LOSSY = {".jfif", ".jpe", ".jpeg", ".jpg", ".webp"}
+IGNORED = 255
 HIGHEST_INDEX = 63  # above it, scattered grey values are soft edges; 255 in an index mask is "ignored"
 
 
@@ -37,10 +38,15 @@ class Mask:
     values: NDArray[np.uint8]
 
     def foreground(self) -> NDArray[np.uint8]:
-        """(H, W) uint8, 255 where the object is and 0 elsewhere; soft edges stay soft."""
+        """(H, W) uint8, 255 where the object is and 0 elsewhere; soft edges stay soft, ignored pixels are 0."""
         if self.kind in ("soft", "0/255"):
             return self.values
-        return np.where(self.values > 0, np.uint8(255), np.uint8(0))
+        return np.where((self.values > 0) & self.known(), np.uint8(255), np.uint8(0))
+
+    def known(self) -> NDArray[np.bool_]:
+        """(H, W), false where pixels are ignored: 255 beside indices, as in PASCAL VOC."""
+        indices = self.kind in ("palette", "class indices") and ((self.values % IGNORED) > 0).any()
+        return self.values != IGNORED if indices else np.ones(self.values.shape, bool)
 
 
 def read_mask(source: Path | Polygons) -> Mask:
@@ -83,7 +89,7 @@ def _grey(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
     present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
-    labels = present[present != 255]
+    labels = present[present != IGNORED]
     highest = labels.max(initial=0)
     if present.max(initial=0) == 0:
         return Mask("empty", values)
@@ -133,7 +139,7 @@ def class_indices(mask: Mask, classes: int, source: Path | Polygons) -> NDArray[
             f"{source}: a mask of {mask.kind} holds no class indices; store each pixel's class (0, 1, 2, …), "
             "or use classes 1"
         )
-    known = mask.values[mask.values != 255]
+    known = mask.values[mask.values != IGNORED]
     if known.max(initial=0) >= classes:
         raise InputError(f"{source}: holds class {known.max()}, but there are {classes} classes (0 to {classes - 1})")
     return mask.values

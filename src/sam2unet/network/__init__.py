@@ -1,12 +1,15 @@
 """The network and nothing else: pure torch, imports no other room."""
 
+from .adapter import Adapter, AdapterInit
 from .hiera import TRUNKS, Hiera, TrunkShape
 from .loss import IGNORED, deep_supervision_loss, structure_loss
-from .model import Card, SAM2UNet, TrunkSource, check_size, nearest_sizes
+from .model import Card, SAM2UNet, TrunkSource, check_size, nearest_multiple, nearest_sizes
 
 __all__ = [
     "IGNORED",
     "TRUNKS",
+    "Adapter",
+    "AdapterInit",
     "Card",
     "Hiera",
     "SAM2UNet",
@@ -14,6 +17,7 @@ __all__ = [
     "TrunkSource",
     "check_size",
     "deep_supervision_loss",
+    "nearest_multiple",
     "nearest_sizes",
     "structure_loss",
 ]

@@ -113,6 +113,11 @@ def nearest_sizes(length: int) -> tuple[int, ...]:
     return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
 
 
+def nearest_multiple(length: float) -> int:
+    """The multiple of 32 that is nearest to `length`, at least 32."""
+    return min(nearest_sizes(int(length)), key=lambda near: abs(near - length))
+
+
 def check_size(height: int, width: int) -> None:
     """Raise a ValueError that names the nearest sizes that work unless both are multiples of 32."""
     wrong = [

@@ -1,53 +1,138 @@
 """One step of training and of validation, as a Lightning module."""
 
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..network import IGNORED, SAM2UNet, deep_supervision_loss
+from ..errors import InputError
+from ..network import SAM2UNet, deep_supervision_loss, structure_loss
 from .recipe import Recipe
+from .scores import Scores
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits (B, classes, H, W), target) -> scalar; target (B, 1, H, W), or (B, H, W) int64, 255 where ignored."""
 
 
 class SegmentationModule(pl.LightningModule):
-    """Trains what requires a gradient in the network; logs `loss` and `val_dice`."""
+    """Trains what requires a gradient in the network, and scores it on the validation pictures.
 
-    def __init__(self, model: SAM2UNet, recipe: Recipe):
+    Args:
+        model: the network.
+        recipe: how it is trained.
+        pictures: the training pictures by index, to name them where a loss is no number.
+        validation_pictures: how many there are in all processes.
+        total_steps: of the whole run.
+        loss: of each of the three outputs; by default the structure loss.
+    """
+
+    strict_loading = False  # a file to resume from holds only what is trained
+
+    def __init__(
+        self, model: SAM2UNet, recipe: Recipe, pictures: Sequence[Path], validation_pictures: int,
+        total_steps: int, loss: Loss | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.model = model
         self.recipe = recipe
-        self.dice: list[Tensor] = []
+        self.pictures = pictures
+        self.loss = loss or self._structure_loss
+        self.validation_pictures, self.total_steps = validation_pictures, total_steps
+        self.scores = Scores(recipe.classes, validation_pictures)
+        self.since_step: list[tuple[Tensor, Tensor]] = []
+        """Loss and pictures of the batches since the last step."""
+        self.step_loss = math.nan
+        self.loss_sum, self.seen = 0.0, 0
+        """Over the pictures of this epoch and process."""
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The sum of the structure losses of the three outputs, computed in float32 or wider."""
-        images, target = batch
-        outputs = self.model(images, deep_supervision=True)
+    def _structure_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
+
+    def _loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
+        """The sum of the losses of the three outputs, computed in float32 or wider."""
         wide = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
-        with torch.autocast(images.device.type, enabled=False):
-            loss = deep_supervision_loss([x.to(wide) for x in outputs], target)
-        self.log("loss", loss, on_step=True, on_epoch=True, batch_size=len(images), sync_dist=False)
+        with torch.autocast(target.device.type, enabled=False):
+            return deep_supervision_loss([x.to(wide) for x in outputs], target, self.loss)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Whatever a loss draws follows from the seed, the epoch and the batch."""
+        place = (self.recipe.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """The loss of a batch."""
+        images, target, indices = batch
+        loss = self._loss(self.model(images, deep_supervision=True), target)
+        self.since_step.append((loss.detach(), indices))
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        """The Dice of each picture at the size of training, threshold 0.5."""
-        images, target = batch
-        self.dice.append(batch_dice(self.model(images), target))
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip, and stop before a step that would spoil the weights."""
+        norm = torch.nn.utils.clip_grad_norm_(
+            [p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val or math.inf
+        )
+        losses = [loss for loss, _ in self.since_step]
+        if not torch.isfinite(torch.stack([norm, *losses]).sum()):
+            spoilt = [(loss, indices) for loss, indices in self.since_step if not torch.isfinite(loss)]
+            names = [str(self.pictures[i]) for _, indices in spoilt or self.since_step for i in indices.tolist()]
+            what = "loss" if spoilt else "gradient"
+            raise InputError(
+                f"the {what} became {spoilt[0][0] if spoilt else norm:.3g} in epoch {self.current_epoch + 1}, with "
+                f"{', '.join(names)}; look at these, or train with a lower lr, adapter_init small or precision "
+                "32-true. What was saved before is kept"
+            )
+        sums = [loss.item() * len(indices) for loss, indices in self.since_step]
+        pictures = sum(len(indices) for _, indices in self.since_step)
+        self.loss_sum, self.seen, self.step_loss = self.loss_sum + sum(sums), self.seen + pictures, sum(sums) / pictures
+        self.since_step.clear()
+        for logger in self.loggers:
+            values = {"step_loss": self.step_loss, "gradient_norm": float(norm)}
+            logger.log_metrics(values, self.global_step + 1)
 
-    def on_validation_epoch_end(self) -> None:
-        """The mean over the pictures of all processes, however many each had."""
-        dice = torch.cat(self.dice)
-        self.dice.clear()
-        both = self.trainer.strategy.reduce(torch.stack([dice.sum(), dice.new_tensor(len(dice))]), reduce_op="sum")
-        self.log("val_dice", both[0] / both[1])
+    def mean_loss(self) -> float:
+        """Over this epoch's pictures of this process so far."""
+        return self.loss_sum / max(1, self.seen)
+
+    def forget_loss(self) -> None:
+        """A new epoch begins."""
+        self.loss_sum, self.seen = 0.0, 0
 
     def on_validation_start(self) -> None:
         """All processes validate and save with the running statistics of the first."""
+        self.scores = Scores(self.recipe.classes, self.validation_pictures)
         if dist.is_available() and dist.is_initialized():
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, src=0)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> None:
+        """Scores at the size of prediction."""
+        images, target, indices = batch
+        outputs = self.model(images, deep_supervision=True)
+        self.scores.add(outputs[0], target, indices, self._loss(outputs, target))
+
+    def on_validation_epoch_end(self) -> None:
+        """The scores of the pictures of all processes, however many each had."""
+        if self.trainer.world_size > 1:
+            strategy = self.trainer.strategy
+            self.scores.gather(lambda counts: strategy.reduce(counts.to(self.device), reduce_op="sum").cpu())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out what is frozen."""
+        frozen = {f"model.{name}" for name, p in self.model.named_parameters() if not p.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+        checkpoint["loss"] = {"sum": self.loss_sum, "seen": self.seen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on inside an epoch."""
+        self.loss_sum, self.seen = checkpoint["loss"]["sum"], checkpoint["loss"]["seen"]
 
     def configure_optimizers(self) -> Any:
         """AdamW with a warm-up and a cosine."""
@@ -59,8 +144,9 @@ class SegmentationModule(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
-        total = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(self.recipe, step, total))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: lr_factor(self.recipe, step, self.total_steps)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
@@ -74,25 +160,3 @@ def lr_factor(recipe: Recipe, step: int, total: int) -> float:
         progress = math.floor(progress * recipe.epochs + 1e-9) / recipe.epochs
     low = recipe.min_lr / recipe.lr
     return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def batch_dice(logits: Tensor, target: Tensor) -> Tensor:
-    """(B,) Dice of each picture: 2 |P and T| / (|P| + |T|), 1 where both are empty.
-
-    One class: logits (B, 1, H, W) cut at 0, target at 0.5. Several: the mean over the classes but background that
-    either holds; pixels of 255 count nowhere.
-    """
-    if logits.shape[1] == 1:
-        found, truth = logits > 0, target > 0.5
-    else:
-        known = (target != IGNORED)[:, None]
-        classes = torch.arange(1, logits.shape[1], device=logits.device)[:, None, None]
-        found = (logits.argmax(dim=1, keepdim=True) == classes) & known
-        truth = (target[:, None] == classes) & known
-    both = (found & truth).sum(dim=(2, 3)).float()
-    either = (found.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))).float()
-    dice = torch.where(either > 0, 2 * both / either.clamp(min=1), 1.0)
-    if logits.shape[1] == 1:
-        return dice[:, 0]
-    held = either > 0
-    return torch.where(held.any(dim=1), (dice * held).sum(dim=1) / held.sum(dim=1).clamp(min=1), 1.0)

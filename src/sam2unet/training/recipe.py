@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ..errors import InputError
 from ..files import appearing
-from ..network import TRUNKS, nearest_sizes
+from ..network import TRUNKS, AdapterInit, nearest_multiple
+from ..weights import read_recipe
 
 
 def _known_trunk(name: str) -> str:
@@ -18,13 +19,11 @@ def _known_trunk(name: str) -> str:
     return name
 
 
-def _multiple(length: int) -> int:
-    """The network takes multiples of 32: the nearest one."""
-    return min(nearest_sizes(length), key=lambda near: abs(near - length))
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[int, Field(ge=1, le=8192), AfterValidator(_multiple)]
+Positive = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=1, le=8192), AfterValidator(nearest_multiple)]
+MODELS = (".safetensors", ".pth", ".pt")
+AUGMENTATION = ("flip_horizontal", "flip_vertical", "rotation", "zoom", "crop", "colour", "blur", "noise")
 
 
 class Recipe(BaseModel):
@@ -34,28 +33,43 @@ class Recipe(BaseModel):
 
     trunk: Annotated[str, AfterValidator(_known_trunk)]
     trunk_weights: str
+    start_from: str | None
+    train_trunk: Literal["auto", "none", "all"] | Annotated[int, Field(ge=1)]
+    adapter_init: AdapterInit
     classes: Annotated[int, Field(ge=1, le=254)]
     class_names: list[str]
+    class_weights: list[Annotated[float, Field(ge=0)]]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
+    accumulate: Annotated[int, Field(ge=1)]
     size: Side | tuple[Side, Side]
-    lr: Annotated[float, Field(gt=0)]
-    trunk_lr: Annotated[float, Field(gt=0)]
+    multi_scale: Annotated[list[Annotated[float, Field(ge=0.1, le=10)]], Field(min_length=1)]
+    lr: Positive
+    trunk_lr: Positive
     lr_schedule: Literal["step", "epoch"]
     min_lr: Annotated[float, Field(ge=0)]
     warmup: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)] | None
+    clip_norm: Positive | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
+    weighted_bce: bool
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"]
+    recompute: bool
     workers: Annotated[int, Field(ge=0)]
+    save_minutes: Annotated[float, Field(ge=0)]
     val_share: Annotated[float, Field(gt=0, lt=1)]
     val_group: str | None
     flip_horizontal: Share
     flip_vertical: Share
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    zoom: tuple[Positive, Positive]
+    crop: Annotated[float, Field(gt=0, le=1)]
+    colour: Share
+    blur: Annotated[float, Field(ge=0)]
+    noise: Annotated[float, Field(ge=0)]
     mask_resize: Literal["bicubic", "nearest"]
     stretch: bool
-    weighted_bce: bool
 
     @model_validator(mode="after")
     def _fitting(self) -> "Recipe":
@@ -63,7 +77,18 @@ class Recipe(BaseModel):
             raise ValueError("weighted_bce is defined for classes 1")
         if self.class_names and self.classes > 1 and len(self.class_names) != self.classes:
             raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes (background counts)")
+        if self.class_weights and len(self.class_weights) != self.classes:
+            raise ValueError(f"{len(self.class_weights)} class_weights for {self.classes} classes (background counts)")
+        if self.class_weights and (self.classes == 1 or not any(self.class_weights)):
+            raise ValueError("class_weights are defined for several classes, not all of them 0")
+        if self.zoom[0] > self.zoom[1]:
+            raise ValueError(f"zoom is {list(self.zoom)}: the smallest factor comes first")
         return self
+
+    @property
+    def augmentation(self) -> dict[str, Any]:
+        """The arguments of `data.Augmentation`."""
+        return {key: getattr(self, key) for key in AUGMENTATION}
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -77,7 +102,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | None = None) -> Recipe:
-    """A recipe of the package or from a YAML file, over the defaults of `general`, with single keys changed.
+    """A recipe of the package, from a YAML file, or of a model file, over `general`, with single keys changed.
 
     Raises:
         InputError: no such recipe, or a key or value that isn't allowed; the message names each.
@@ -93,7 +118,10 @@ def _read(name_or_file: str | Path) -> dict[str, Any]:
     packaged = resources.files(__package__).joinpath("recipes", f"{name_or_file}.yaml")
     source = packaged if packaged.is_file() else Path(name_or_file)
     if not source.is_file():
-        raise InputError(f"no recipe {name_or_file}: choose from {', '.join(recipe_names())}, or give a YAML file")
+        known = ", ".join(recipe_names())
+        raise InputError(f"no recipe {name_or_file}: choose from {known}, or give a YAML file or a model")
+    if isinstance(source, Path) and source.suffix in MODELS:
+        return read_recipe(source)
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

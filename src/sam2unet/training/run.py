@@ -1,159 +1,219 @@
 """A training run, from a folder of pairs to a model file."""
 
-import logging
+import os
 import warnings
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from ..data import check_pairs, find_pairs, training_split
+from ..data import Augment, DataCheck, Listing, check_pairs, find_pairs, training_split
 from ..data.report import print_check
-from ..device import find_device, has_bf16
+from ..device import find_device
 from ..errors import InputError
-from ..network import SAM2UNet
 from ..progress import progress_bar
-from ..weights import OFFICIAL, Unreachable, cached, fetch, load_trunk
-from .callbacks import SaveModels, ShowProgress
-from .data_module import PairDataModule
-from .module import SegmentationModule
+from .build import build_model, build_trainer, find_trunk_weights, frozen_digest
+from .callbacks import AverageWeights, KeepModels, SaveToResume, ShowProgress
+from .data_module import PairDataModule, training_batches
+from .module import Loss, SegmentationModule
 from .recipe import Recipe, load_recipe, save_recipe
+from .report import write_report
+from .resume import ResumeFiles, StopSignals, locked, read_beginning, step_of, write_beginning
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, its model files, and the metrics of the best epoch."""
+    """A finished run."""
 
     folder: Path
-    best: Path
-    last: Path
     metrics: dict[str, float]
+    """Of the best epoch: epoch, loss, val_loss, val_dice, val_iou, threshold, ...; of several classes each one's."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """The same of every epoch."""
+
+    @property
+    def best(self) -> Path:
+        """The model of the epoch with the highest validation Dice."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The model of the last epoch."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.folder / "report.html"
 
 
 def train(
-    data: str | Path,
+    data: str | Path | None = None,
     recipe: str | Path = "general",
     out: str | Path = "runs/train",
     *,
+    resume: str | Path | None = None,
     device: str = "auto",
-    devices: int = 1,
+    loss: Loss | None = None,
+    augment: Augment | None = None,
     console: Console | None = None,
     **changes: Any,
 ) -> Run:
     """Train a SAM2-UNet on a folder of pictures and masks; what `sam2unet train` does.
 
-    The trunk is frozen when its weights are given and trained when it starts from scratch.
+    The trunk is frozen when its weights are given and trained when it starts from scratch, unless the recipe says
+    otherwise. Under torchrun all its processes train together.
 
     Args:
-        data: a folder of pairs, or one with `train`, and perhaps `val` and `test`; see `data.find_pairs`.
-        recipe: the name of a recipe or a YAML file.
-        out: the run's folder: best.safetensors, last.safetensors, recipe.yaml, metrics.csv, tensorboard/.
+        data: a folder of pairs, or one with `train`, and perhaps `val` and `test`; see `data.find_pairs`. With `resume`
+            only where the data has moved.
+        recipe: the name of a recipe, a YAML file, or a model file, whose recipe is repeated.
+        out: the run's folder: best.safetensors, last.safetensors, recipe.yaml, metrics.csv, report.html, tensorboard/,
+            resume/.
+        resume: the folder of a run to go on with; data and recipe come from it. It ends with the weights of a run that
+            was never interrupted, on a CPU in float32 bit for bit if threads and versions are the same.
         device: "auto", "cpu", "cuda" or "mps".
-        devices: how many of them, one process each.
+        loss: (logits (B, classes, H, W), target) -> scalar, in place of the structure loss; called for each of the
+            three outputs. The target is (B, 1, H, W) in [0, 1], or (B, H, W) int64 of several classes; 255 is ignored.
+        augment: (image, mask, rng) -> (image, mask), after the recipe's own: image (3, H, W) in [0, 1], mask
+            (1, H, W), or (H, W) of several classes, and a NumPy generator seeded for the sample.
         console: where progress is shown; default the standard error stream.
         changes: keys of the recipe to change, such as `epochs=5`.
 
     Raises:
-        InputError: the data, the recipe or the folder can't be used; nothing has been trained then.
+        InputError: the data, the recipe or the folder can't be used, or the loss is no number any more.
+        Stopped: Ctrl-C or SIGTERM; what was done is saved.
     """
     console = console or Console(stderr=True, highlight=False)
-    resolved = load_recipe(recipe, changes)
-    folder = Path(out)
-    first = getattr(rank_zero_only, "rank", 0) == 0
-    if first and (folder / "last.safetensors").exists():
-        raise InputError(f"{folder}: holds a run already; name another folder with --out")
+    folder = Path(resume or out)
+    if resume is None:
+        recipe_, beginning = _new(folder, data, load_recipe(recipe, changes))
+    else:
+        if changes or recipe != "general":
+            raise InputError(f"--resume {folder}: the recipe comes from the run; name no other, and no keys")
+        recipe_, beginning = _old(folder, data)
+        if "finished" in beginning:
+            _say(console, f"{folder}: finished. To train on: --set start_from={folder / 'last.safetensors'}")
+            return Run(folder, **beginning["finished"])
     find_device(device)
-    listing = find_pairs(data, resolved.class_names if resolved.classes > 1 else ())
+    listing = find_pairs(beginning["data"], recipe_.class_names if recipe_.classes > 1 else ())
+    with locked(folder) if _first() else nullcontext():
+        return _train(folder, recipe_, beginning, listing, device, loss, augment, console, resume is not None)
+
+
+def _new(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of a run that begins, and what it will write down."""
+    if data is None:
+        raise InputError("name a folder of pictures and masks to train on, or a run to --resume")
+    if _first() and ((folder / "last.safetensors").exists() or ResumeFiles(folder).names()):
+        raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
+    return recipe, {"data": str(Path(data).absolute())}
+
+
+def _old(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of a run that goes on, and what it wrote down."""
+    if not (folder / "recipe.yaml").is_file():
+        raise InputError(f"{folder}: holds no run to resume (no recipe.yaml)")
+    beginning = read_beginning(folder)
+    return load_recipe(folder / "recipe.yaml"), beginning | ({"data": str(Path(data).absolute())} if data else {})
+
+
+def _train(
+    folder: Path, recipe: Recipe, beginning: dict[str, Any], listing: Listing, device: str,
+    loss: Loss | None, augment: Augment | None, console: Console, resumed: bool,
+) -> Run:  # fmt: skip
+    """The run in its folder, which no other process touches."""
+    first, world = _first(), int(os.environ.get("WORLD_SIZE", 1))
+    say = partial(_say, console if first else Console(quiet=True))
+    check = DataCheck(listing.root)
     if first:
-        save_recipe(resolved, folder / "recipe.yaml")
+        write_beginning(folder, beginning)
+        save_recipe(recipe, folder / "recipe.yaml")
         with progress_bar(console, "checking the data") as progress:
-            check = check_pairs(listing, resolved.classes, progress)
+            check = check_pairs(listing, recipe.classes, progress)
         print_check(check, console)
         if check.errors:
-            raise InputError(f"{data}: training would go wrong: {check.errors[0]}")
-    training, validation = training_split(listing, resolved.val_share, resolved.seed, resolved.val_group)
-    if len(validation) < devices:
-        raise InputError(f"{data}: {len(validation)} validation pairs are too few for {devices} processes")
-    pl.seed_everything(resolved.seed, verbose=False)
-    model = build_model(resolved, console if first else Console(quiet=True))
-    model.card.recipe = resolved.model_dump(mode="json")
+            raise InputError(f"{listing.root}: training would go wrong: {check.errors[0]}")
+    training, validation = training_split(listing, recipe.val_share, recipe.seed, recipe.val_group)
+    if len(validation) < world:
+        raise InputError(f"{listing.root}: {len(validation)} validation pairs are too few for {world} processes")
+    batches = training_batches(recipe, len(training), 0, world)
+    if batches.left_out:
+        say(f"look: the last {batches.left_out} of {len(training)} shuffled pictures are left out of each epoch: "
+            "their batch would be too small")  # fmt: skip
+    steps = -(-len(batches) // recipe.accumulate) * recipe.epochs
+    files = ResumeFiles(folder)
+    checkpoint = files.newest(lambda message: say(f"look: {message}")) if resumed else None
+    done = step_of(checkpoint)
+    pl.seed_everything(recipe.seed, verbose=False)
+    trunk = beginning["trunk_file"] if checkpoint else find_trunk_weights(recipe, say)
+    model = build_model(recipe, trunk, say)
+    now = beginning | {
+        "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
+        "pairs": [pair.key for pair in (*training, *validation)], "loss": _name(loss), "augment": _name(augment),
+        "threads": torch.get_num_threads(), "torch": torch.__version__,
+    }  # fmt: skip
+    if checkpoint:
+        for change in changes_since(beginning, now, folder):
+            say(f"look: {change}, so the weights will not be bit for bit those of an unbroken run")
     if first:
-        height, width = model.card.size
-        text = f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}"
-        _say(console, text)
-    saver = SaveModels(folder)
-    trainer = build_trainer(resolved, folder, device, devices, [saver, ShowProgress(console)])
-    loaders = PairDataModule(training, validation, model.card, resolved)
-    with warnings.catch_warnings():
+        write_beginning(folder, now)
+    module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), steps, loss)
+    loaders = PairDataModule(training, validation, model.card, recipe, augment)
+    height, width = model.card.size
+    say(f"{f'Going on after step {done} of {steps}' if checkpoint else 'Training'}: {len(training)} pairs at "
+        f"{height}x{width}, validating on {len(validation)}; run: {folder}")  # fmt: skip
+    models = KeepModels(folder)
+    with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
-        trainer.fit(SegmentationModule(model, resolved), loaders)
-    return Run(folder, folder / "best.safetensors", folder / "last.safetensors", {"val_dice": saver.best})
+        callbacks = [
+            models, *([AverageWeights(recipe.ema)] if recipe.ema else []),
+            SaveToResume(files, signals, recipe.save_minutes), ShowProgress(console, models, steps),
+        ]  # fmt: skip
+        trainer = build_trainer(recipe, folder, device, callbacks, files, done)
+        trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
+    run = Run(folder, models.best, models.history)
+    if first:
+        write_report(run, recipe, check, validation, models.best_dice, console)
+        files.keep(1)
+        write_beginning(folder, now | {"finished": {"metrics": run.metrics, "history": run.history}})
+    return run
 
 
-def build_model(recipe: Recipe, console: Console) -> SAM2UNet:
-    """The network that a recipe asks for, its trunk loaded and frozen, or fresh; says which."""
-    model = SAM2UNet(recipe.trunk, recipe.classes)
-    card = model.card
-    card.size, card.stretch, card.class_names = recipe.height_width, recipe.stretch, recipe.class_names
-    file = find_trunk_weights(recipe, console)
-    if file:
-        load_trunk(model, file)
-    total = sum(p.numel() for p in model.parameters()) / 1e6
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6
-    origin = f"from {file}, frozen" if file else "from scratch, trained with the rest"
-    _say(console, f"Trunk: {recipe.trunk}, {origin}. {trained:.1f} of {total:.1f} million parameters are trained.")
-    return model
+def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
+    """What is another than when the run began, in words, where it can go on all the same.
 
-
-def find_trunk_weights(recipe: Recipe, console: Console) -> Path | None:
-    """The file of the trunk's weights; None to start from scratch.
-
-    "auto" takes an official trunk from the hub's cache, else from the hub; if neither has it, it says so.
+    Raises:
+        InputError: it can't: other pairs, another frozen trunk, more or fewer processes, another loss or augmentation.
     """
-    if recipe.trunk_weights == "none":
-        return None
-    if recipe.trunk_weights in OFFICIAL:
-        return fetch(recipe.trunk_weights)
-    if recipe.trunk_weights != "auto":
-        return Path(recipe.trunk_weights)
-    names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
-    try:
-        return fetch(next((name for name in names if cached(name)), names[0]))
-    except Unreachable as error:
-        _say(console, f"{error}. Training from scratch instead, which needs more data and time for the same quality.")
-        return None
+    if beginning["pairs"] != now["pairs"]:
+        differing = ", ".join(sorted(set(beginning["pairs"]) ^ set(now["pairs"]))[:3]) or "another split"
+        raise InputError(
+            f"{now['data']}: holds other pairs than when {folder} began ({differing}); put them back, or train anew"
+        )
+    if beginning["frozen"] != now["frozen"]:
+        raise InputError(f"{folder}: the frozen trunk is another than when the run began; put its file back")
+    for key, what in (("processes", "processes"), ("loss", "loss"), ("augment", "augmentation of your own")):
+        if beginning[key] != now[key]:
+            raise InputError(f"{folder}: began with {what} {beginning[key]}, not {now[key]}; go on as it began")
+    return [
+        f"{key} {now[key]} in place of {beginning[key]}" for key in ("threads", "torch") if now[key] != beginning[key]
+    ]
 
 
-def build_trainer(
-    recipe: Recipe, folder: Path, device: str = "auto", devices: int = 1, callbacks: list[pl.Callback] | None = None
-) -> pl.Trainer:
-    """Lightning's trainer as a recipe wants it."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    place = find_device(device)
-    precision: Any = recipe.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if has_bf16(place) else "32-true"
-    return pl.Trainer(
-        accelerator=place.type,
-        devices=devices if place.index is None else [place.index],
-        strategy="ddp" if devices > 1 else "auto",
-        sync_batchnorm=place.type == "cuda" and devices > 1,  # torch has it for CUDA only
-        precision=precision,
-        max_epochs=recipe.epochs,
-        gradient_clip_val=recipe.clip_norm,
-        callbacks=callbacks,
-        logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="tensorboard", version="")],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-    )
+def _first() -> bool:
+    """Whether this is the process that writes."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def _name(part: Any) -> str | None:
+    return part and str(getattr(part, "__qualname__", type(part).__qualname__))
 
 
 def _say(console: Console, text: str) -> None:

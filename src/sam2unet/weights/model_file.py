@@ -28,7 +28,7 @@ FORMAT = "sam2unet-1"
 def save_model(model: SAM2UNet, path: str | Path) -> None:
     """Write a network and its card to one safetensors file, which appears only when complete.
 
-    What of the trunk is frozen and still as it came from a file is left out: the header names that file, with its SHA-256.
+    What of the trunk is frozen and still as it came from a file is left out: the header names the file and its SHA-256.
 
     Raises:
         InputError: the file can't be written; what was there under its name is kept.
@@ -153,9 +153,12 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """
     header = read_checkpoint(path)[1]
     try:
-        return read_card(header).recipe
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: holds no recipe; only models of sam2unet do") from error
+        recipe = read_card(header).recipe
+    except (KeyError, TypeError, ValueError):
+        recipe = {}
+    if not recipe:
+        raise InputError(f"{path}: holds no recipe; only models that sam2unet trained do")
+    return recipe
 
 
 def _find_trunk(

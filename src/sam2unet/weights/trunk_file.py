@@ -1,6 +1,7 @@
 """The trunk alone: finding its size, checking it, loading it into a network."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -53,7 +54,7 @@ def check_tensors(path: str | Path, expected: dict[str, Tensor], found: dict[str
         raise InputError(f"{path}: {what} has no {unknown[0]}: another network")
 
 
-def tensor_digests(tensors: dict[str, Tensor]) -> dict[str, str]:
+def tensor_digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """SHA-256 of each tensor in float32, by name."""
     wide = {name: tensor.detach().cpu().float().contiguous().numpy() for name, tensor in tensors.items()}
     return {name: hashlib.sha256(values.data).hexdigest() for name, values in wide.items()}

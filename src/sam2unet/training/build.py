@@ -1,0 +1,144 @@
+"""The network and the trainer that a recipe asks for."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+
+from ..device import find_device, has_bf16
+from ..errors import InputError
+from ..network import Adapter, SAM2UNet
+from ..weights import OFFICIAL, Unreachable, cached, fetch, load_model, load_trunk, tensor_digests
+from .recipe import Recipe
+from .resume import ResumeFiles
+
+Say = Callable[[str], object]
+
+
+def build_model(recipe: Recipe, trunk_file: Path | str | None, say: Say = lambda text: None) -> SAM2UNet:
+    """The network of a recipe: fresh but for the trunk in `trunk_file`, or from the model in `start_from`; says which.
+
+    Raises:
+        InputError: a file can't be used, or doesn't fit the recipe.
+    """
+    model = SAM2UNet(recipe.trunk, recipe.classes)
+    card = model.card
+    card.size, card.stretch, card.class_names = recipe.height_width, recipe.stretch, recipe.class_names
+    card.recipe = recipe.model_dump(mode="json")
+    model.trunk.recompute = recipe.recompute
+    for adapter in model.adapters:
+        assert isinstance(adapter, Adapter)
+        adapter.initialise(recipe.adapter_init)
+    origin = "from scratch"
+    if recipe.start_from:
+        origin = f"from {recipe.start_from}"
+        _start_from(model, recipe.start_from)
+    elif trunk_file:
+        origin = f"from {trunk_file}"
+        load_trunk(model, trunk_file)
+    _choose_trained(model, recipe.train_trunk)
+    total, trained, in_trunk = (
+        sum(p.numel() for p in parameters) / 1e6
+        for parameters in (
+            list(model.parameters()),
+            [p for p in model.parameters() if p.requires_grad],
+            [p for p in model.trunk.parameters() if p.requires_grad],
+        )
+    )
+    state = "frozen" if model.trunk_frozen else f"{in_trunk:.1f} million of its parameters trained with the rest"
+    say(f"Trunk: {recipe.trunk}, {origin}, {state}. {trained:.1f} of {total:.1f} million parameters are trained.")
+    return model
+
+
+def _start_from(model: SAM2UNet, file: str) -> None:
+    """Take over another model's weights, but for the heads where it has other classes."""
+    other = load_model(file)
+    if other.card.trunk != model.card.trunk:
+        raise InputError(f"{file}: has the {other.card.trunk} trunk; use --trunk {other.card.trunk}")
+    same = other.card.classes == model.card.classes
+    state = {name: value for name, value in other.state_dict().items() if same or "decoder.heads" not in name}
+    model.load_state_dict(state, strict=same)
+    model.trunk_source = other.trunk_source
+    for own, theirs in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True):
+        own.requires_grad_(theirs.requires_grad)
+
+
+def _choose_trained(model: SAM2UNet, wanted: str | int) -> None:
+    """Which part of the trunk is trained, where the recipe says it."""
+    if wanted == "auto":
+        return
+    model.trunk.requires_grad_(wanted == "all")
+    if isinstance(wanted, int):
+        if wanted > len(model.trunk.blocks):
+            raise InputError(
+                f"train_trunk is {wanted}: the {model.card.trunk} trunk has {len(model.trunk.blocks)} blocks"
+            )
+        model.trunk.blocks[-wanted:].requires_grad_(True)
+
+
+def frozen_digest(model: SAM2UNet) -> str:
+    """SHA-256 of what is not trained."""
+    frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
+    return hashlib.sha256(repr(sorted(tensor_digests(frozen).items())).encode()).hexdigest()
+
+
+def find_trunk_weights(recipe: Recipe, say: Say) -> Path | None:
+    """The file of the trunk's weights; None to start from scratch, or from another model.
+
+    "auto" takes an official trunk from the hub's cache, else from the hub; if neither has it, it says so.
+    """
+    if recipe.trunk_weights == "none" or recipe.start_from:
+        return None
+    if recipe.trunk_weights in OFFICIAL:
+        return fetch(recipe.trunk_weights)
+    if recipe.trunk_weights != "auto":
+        return Path(recipe.trunk_weights)
+    names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
+    try:
+        return fetch(next((name for name in names if cached(name)), names[0]))
+    except Unreachable as error:
+        say(f"{error}. Training from scratch instead, which needs more data and time for the same quality.")
+        return None
+
+
+def build_trainer(
+    recipe: Recipe, folder: Path, device: str, callbacks: list[pl.Callback], files: ResumeFiles, done: int = 0
+) -> pl.Trainer:
+    """Lightning's trainer as a recipe wants it, on one device, or under torchrun on one for each process.
+
+    `done`: how many steps were made before; what the logs say of later ones is of a run that was cut off.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    place = find_device(device)
+    precision: Any = recipe.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if has_bf16(place) else "32-true"
+    world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    devices: Any = local if world > 1 or place.index is None else [place.index]
+    return pl.Trainer(
+        accelerator=place.type,
+        devices=devices,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        sync_batchnorm=place.type == "cuda" and world > 1,  # torch has it for CUDA only
+        precision=precision,
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip_norm,
+        callbacks=callbacks,
+        # Named, so that Lightning doesn't take a Slurm job for its own: torchrun starts the processes there too.
+        plugins=[files, TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
+        logger=TensorBoardLogger(folder, name="tensorboard", version="", purge_step=done),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )

@@ -1,0 +1,181 @@
+"""What a run leaves to go on from: files that are whole or not there, a lock, and stopping in good order."""
+
+import fcntl
+import hashlib
+import json
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from ..errors import InputError
+from ..files import appearing
+
+SUMS = "SHA256SUMS"
+
+
+class ResumeFiles(CheckpointIO):
+    """The newest checkpoints in a run's `resume/`, with a list of their SHA-256 in the form of `sha256sum`."""
+
+    def __init__(self, run: Path):
+        self.folder = run / "resume"
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step goes."""
+        return self.folder / f"step-{step:09}.ckpt"
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint; it and its sum are complete before an older one goes.
+
+        Raises:
+            InputError: it can't be written, as on a full disk; the older ones are kept.
+        """
+        path = Path(path)
+        try:
+            with appearing(path) as partial, partial.open("wb+") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            sums = {path.name: digest} | {name: known for name, known in self.sums().items() if name != path.name}
+            kept = sorted(sums, reverse=True)[:2]
+            with appearing(self.folder / SUMS) as partial:
+                partial.write_text("".join(f"{sums[name]}  {name}\n" for name in kept), encoding="utf-8")
+        except (OSError, RuntimeError) as error:  # torch turns what the file says into a RuntimeError
+            cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+            last = next((f"; {older} is kept" for older in sorted(self.sums(), reverse=True)), "")
+            raise InputError(f"{path}: cannot be written ({cause}){last}. Make room, then --resume") from error
+        self.keep(2)
+
+    def keep(self, count: int) -> None:
+        """Remove all but the newest files."""
+        for old in sorted(self.folder.glob("step-*.ckpt"), reverse=True)[count:]:
+            old.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """The content of a checkpoint, on the CPU; nothing in it is run."""
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+    def sums(self) -> dict[str, str]:
+        """The SHA-256 of each checkpoint that was written, by name."""
+        try:
+            lines = (self.folder / SUMS).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return {}
+        return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+    def names(self) -> list[str]:
+        """Of the checkpoints that are or should be there, newest first."""
+        return sorted({*self.sums(), *(path.name for path in self.folder.glob("step-*.ckpt"))}, reverse=True)
+
+    def newest(self, warn: Callable[[str], object]) -> Path | None:
+        """The newest checkpoint that is whole; `warn` hears of newer ones that are torn or missing. None if none is."""
+        sums = self.sums()
+        for name in self.names():
+            fault = self._fault(self.folder / name, sums.get(name))
+            if fault is None:
+                return self.folder / name
+            warn(f"{self.folder / name}: {fault}; going on from the one before")
+        return None
+
+    def _fault(self, path: Path, digest: str | None) -> str | None:
+        try:
+            with path.open("rb") as file:
+                if digest and hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    return "damaged"
+            self.load_checkpoint(path)
+        except FileNotFoundError:
+            return "missing"
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
+            return "damaged"
+        return None
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """How many steps were made when it was written."""
+    return int(checkpoint.stem.removeprefix("step-")) if checkpoint else 0
+
+
+def read_beginning(run: Path) -> dict[str, Any]:
+    """What a run wrote down when it began; empty if it never did."""
+    try:
+        content: dict[str, Any] = json.loads((run / "resume" / "run.json").read_text(encoding="utf-8"))
+        return content
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{run / 'resume' / 'run.json'}: damaged; start anew with another --out") from error
+
+
+def write_beginning(run: Path, content: dict[str, Any]) -> None:
+    """Write down what a run must find again when it goes on."""
+    with appearing(run / "resume" / "run.json") as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder; the lock goes with the process, however it ends.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("a+") as file:
+        try:
+            # POSIX locks: processes that read pictures don't inherit them, so none outlives a killed run.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise InputError(
+                f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait for it, or name another "
+                "folder with --out"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM ask for a stop in good order; the second time they mean it."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def listen(self) -> None:
+        """From now on; Lightning's own handlers, set before, would leave without a file."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._hear)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.received = signal.Signals(number)
+
+    def __enter__(self) -> "StopSignals":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.getsignal(number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
