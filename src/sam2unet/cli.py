@@ -1,12 +1,13 @@
 """The commands, one thin function each; heavy imports are inside the functions."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .errors import InputError
+from .errors import InputError, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,9 @@ def main() -> None:
             raise
         print(f"sam2unet: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stop:
+        print(f"sam2unet: {stop}", file=sys.stderr)
+        sys.exit(stop.code)
 
 
 @app.callback(invoke_without_command=True)
@@ -58,13 +62,20 @@ def options(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="A folder of pairs, or one with train/ (and val/).")],
-    out: Annotated[Path, typer.Option(help="The run's folder.")],
-    recipe: Annotated[str, typer.Option(help="A recipe's name (general, paper) or a YAML file.")] = "general",
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder of pairs, or one with train/ (and val/).", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default=False)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder; data and recipe come from it.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe's name (default general), a YAML file, or a model to repeat.")
+    ] = None,
     trunk: Annotated[Trunk | None, typer.Option(help="Size of the trunk.")] = None,
     trunk_weights: Annotated[str | None, typer.Option(help="auto, none, an official name, or a file.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures per batch.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Side that pictures are resized to; to the nearest multiple of 32.")
     ] = None,
@@ -73,7 +84,9 @@ def train(
     changes: Annotated[list[str] | None, typer.Option("--set", help="key=value, any key of the recipe.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train on a folder of pictures and masks."""
+    """Train on a folder of pictures and masks, or go on with a run."""
+    if (out is None) == (resume is None):
+        raise InputError("name a folder for the run with --out, or a run to go on with by --resume")
     from .training import train as run_training
 
     given: dict[str, Any] = {
@@ -81,8 +94,12 @@ def train(
         "size": size, "lr": lr, "seed": seed,
     }  # fmt: skip
     changed = {key: value for key, value in given.items() if value is not None} | dict(map(_key_value, changes or []))
-    run = run_training(data, recipe, out, device=device, console=_console(), **changed)
-    print(f"Best model (val Dice {run.metrics['val_dice']:.4f}): {run.best}")
+    run = run_training(
+        data, recipe or "general", out or Path(), resume=resume, device=device, console=_console(), **changed
+    )
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(f"Best model (val Dice {run.metrics['val_dice']:.4f}): {run.best}")
+        print(f"Report: {run.report}")
 
 
 @app.command()
@@ -123,23 +140,41 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="A folder of maps or masks.")],
     masks: Annotated[Path, typer.Argument(help="A folder of masks, or of pictures and masks.")],
     json: Annotated[Path | None, typer.Option(help="Write the metrics as JSON.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write Dice, IoU, MAE and S of each picture as CSV.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores of each picture as CSV.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained report.")] = None,
     title: Annotated[str | None, typer.Option(help="The report's title.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, max=254, help="Classes, background counted; found out if left out.")
+    ] = None,
 ) -> None:
     """The field's metrics of a folder of predictions."""
-    from .evaluation import evaluate_each, summarise, tables, write_report
+    from . import evaluation
+    from .evaluation import tables
+
+    title = title or f"Evaluation of {predictions}"
+    if evaluation.holds_classes(predictions, classes):
+        with _progress("evaluating") as progress:
+            result = evaluation.evaluate_classes(predictions, masks, classes, progress)
+        tables.print_classes(result)
+        if json:
+            more = {"confusion": result.confusion.tolist(), "class_names": result.names}
+            tables.write_json(json, result.metrics, predictions, masks, **more)
+        if csv:
+            tables.write_class_csv(csv, result)
+        if html:
+            evaluation.write_class_report(html, result, title)
+        return
 
     with _progress("evaluating") as progress:
-        items = evaluate_each(predictions, masks, progress)
-    metrics = summarise([item.scores for item in items])
+        items = evaluation.evaluate_each(predictions, masks, progress)
+    metrics = evaluation.summarise([item.scores for item in items])
     tables.print_metrics(metrics)
     if json:
         tables.write_json(json, metrics, predictions, masks)
     if csv:
         tables.write_csv(csv, items)
     if html:
-        write_report(html, items, metrics, title or f"Evaluation of {predictions}")
+        evaluation.write_report(html, items, metrics, title)
 
 
 @data_app.command("check")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from sam2unet.data import EpochOrder, Flips, Pair, PairDataset, Preparation, find_pairs, write_scenes
+from sam2unet.data import At, Augmentation, EpochBatches, Pair, PairDataset, Preparation, find_pairs, write_scenes
 from sam2unet.errors import InputError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -19,7 +19,7 @@ def prepared(**options):
 @pytest.mark.parametrize("filtering", ["bicubic", "nearest"])
 def test_values_are_pillows_resize_normalised(filtering, scenes):
     pair = find_pairs(scenes).pairs["train"][0]
-    image, mask = PairDataset([pair], prepared(mask_resize=filtering))[0, 0]
+    image, mask, _ = PairDataset([pair], prepared(mask_resize=filtering))[At(0, 0, (64, 96))]
     picture = np.asarray(Image.open(pair.image).resize((96, 64), Image.Resampling.BILINEAR)) / 255
     expected = (picture - np.array(MEAN)) / np.array(STD)
     np.testing.assert_allclose(image.numpy(), expected.transpose(2, 0, 1), atol=1e-5)
@@ -33,64 +33,104 @@ def test_class_indices_stay_whole(tmp_path):
     indices[0] = 255
     Image.fromarray(indices).save(tmp_path / "m.png")
     Image.fromarray(indices).save(tmp_path / "i.png")
-    _, mask = PairDataset([Pair("i", tmp_path / "i.png", tmp_path / "m.png")], prepared(classes=3))[0, 0]
+    pair = Pair("i", tmp_path / "i.png", tmp_path / "m.png")
+    _, mask, _ = PairDataset([pair], prepared(classes=3))[At(0, 0, (64, 96))]
     assert mask.dtype == torch.int64
     assert mask.shape == (64, 96)
     assert set(mask.unique().tolist()) == {0, 1, 2, 255}
 
 
-def test_image_and_mask_are_flipped_together(scenes):
-    dataset = PairDataset(find_pairs(scenes).pairs["train"], prepared(), seed=3, augment=Flips(0.5, 0.5))
-    plain = PairDataset(dataset.pairs, prepared())
-    seen = set()
-    for epoch in range(12):
-        image, mask = dataset[epoch, 0]
-        original_image, original_mask = plain[0, 0]
-        fits = [dims for dims in ([], [-1], [-2], [-1, -2]) if torch.equal(image, original_image.flip(dims))]
-        assert len(fits) == 1
-        assert torch.equal(mask, original_mask.flip(fits[0]))
-        seen.add(tuple(fits[0]))
-    assert len(seen) == 4
+def test_ignored_pixels_of_one_class_stay_ignored_and_leave_the_object_alone(tmp_path):
+    values = np.zeros((64, 96), np.uint8)
+    values[:, 40:] = 1
+    values[20:40] = 255
+    Image.fromarray(values).save(tmp_path / "m.png")
+    _, mask, _ = PairDataset([Pair("i", tmp_path / "m.png", tmp_path / "m.png")], prepared())[At(0, 0, (64, 96))]
+    np.testing.assert_array_equal(mask[0].numpy() == 255, values == 255)
+    np.testing.assert_array_equal(mask[0].numpy()[values == 1], 1)
+
+
+def test_a_sample_follows_from_seed_epoch_and_pair(scenes):
+    pairs = find_pairs(scenes).pairs["train"]
+    augmentation = Augmentation(flip_horizontal=0.5, rotation=20, colour=0.3, noise=0.05)
+
+    def sample(seed, *at):
+        return PairDataset(pairs, prepared(), seed, [augmentation])[At(*at, (64, 96))][0]
+
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first = sample(3, 1, 0)
+    assert torch.equal(state, torch.get_rng_state())  # what others draw is not disturbed
+    torch.manual_seed(1)
+    assert torch.equal(first, sample(3, 1, 0))
+    assert not torch.equal(first, sample(3, 2, 0))
+    assert not torch.equal(first, sample(4, 1, 0))
 
 
 def test_the_number_of_workers_changes_nothing(scenes):
-    dataset = PairDataset(find_pairs(scenes).pairs["train"], prepared(), seed=3, augment=Flips(0.5, 0.5))
-    batches = []
+    augmentation = Augmentation(0.5, 0.5, 15, (0.8, 1.25), 0.6, 0.2, 1.5, 0.03)
+    dataset = PairDataset(find_pairs(scenes).pairs["train"], prepared(), 3, [augmentation])
+    loads = []
     for workers in (0, 2):
-        order = EpochOrder(len(dataset), 3, seed=5)
-        order.set_epoch(4)
+        batches = EpochBatches(len(dataset), 3, [(64, 96), (32, 64)], seed=5)
+        batches.set_epoch(4)
         torch.manual_seed(workers)  # what else is drawn must not matter
-        batches.append(list(DataLoader(dataset, 3, sampler=order, num_workers=workers)))
-    assert len(batches[0]) == 3
-    for ours, theirs in zip(*batches, strict=True):
+        loads.append(list(DataLoader(dataset, batch_sampler=batches, num_workers=workers)))
+    assert len(loads[0]) == 3
+    for ours, theirs in zip(*loads, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize("smallest", [1, 2])
 @pytest.mark.parametrize("length", [2, 3, 7, 8, 9, 13, 24])
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_processes_share_each_batch_of_one_order(length, world):
-    orders = [list(EpochOrder(length, 2, 0, rank, world)) for rank in range(world)]
-    assert len({len(order) for order in orders}) == 1
-    together = [at for order in orders for at in order]
-    assert len(set(together)) == len(together)
-    assert {index for _, index in together} <= set(range(length))
-    batches = [{at for order in orders for at in order[i : i + 2]} for i in range(0, len(orders[0]), 2)]
-    alone = list(EpochOrder(length, 2 * world, 0))
-    for i, batch in enumerate(batches[:-1]):
-        assert batch == set(alone[2 * world * i : 2 * world * (i + 1)])
-    assert length - len(together) < 2 * world
+def test_processes_share_each_batch_of_one_order(length, world, smallest):
+    sizes = [(64, 64), (96, 96)]
+    orders = [EpochBatches(length, 2, sizes, 0, rank, world, smallest) for rank in range(world)]
+    batches = [list(order) for order in orders]
+    assert {len(order) for order in orders} == {len(mine) for mine in batches} == {len(batches[0])}
+    alone = list(EpochBatches(length, 2 * world, sizes, 0))
+    seen = []
+    for step, together in enumerate(zip(*batches, strict=True)):
+        assert all(smallest <= len(mine) == len(together[0]) <= 2 for mine in together)
+        joined = [at for mine in together for at in mine]
+        assert len({at.size for at in joined}) == 1
+        assert {at.pair for at in joined} <= {at.pair for at in alone[step]}
+        seen += [at.pair for at in joined]
+    assert len(set(seen)) == len(seen) == length - orders[0].left_out
+    assert orders[0].left_out < smallest * world
+
+
+def test_an_epoch_goes_on_where_it_was_left():
+    def batches(start):
+        order = EpochBatches(13, 3, [(64, 64), (96, 96)], seed=1)
+        order.set_epoch(2)
+        order.start = start
+        return list(order), list(order)
+
+    (whole, again), (rest, next_time) = batches(0), batches(3)
+    assert whole == again == next_time
+    assert rest == whole[3:]
 
 
 def test_orders_follow_seed_and_epoch_and_validation_keeps_its_own():
     def order(seed, epoch):
-        sampler = EpochOrder(20, 4, seed)
-        sampler.set_epoch(epoch)
-        return [index for _, index in sampler]
+        batches = EpochBatches(20, 4, [(64, 64)], seed)
+        batches.set_epoch(epoch)
+        return [at.pair for batch in batches for at in batch]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
     assert sorted(order(0, 0)) == order(None, 3) == list(range(20))
+
+
+def test_sizes_are_drawn_for_each_batch_and_all_come():
+    order = EpochBatches(400, 2, [(64, 64), (96, 96), (128, 128)], seed=0)
+    drawn = [{at.size for at in batch} for batch in order]
+    assert all(len(sizes) == 1 for sizes in drawn)
+    counts = [sum(sizes == {(side, side)} for sizes in drawn) for side in (64, 96, 128)]
+    assert min(counts) > 40
 
 
 def test_scenes_are_the_same_for_the_same_seed_and_differ_else(tmp_path, scenes):

@@ -47,3 +47,27 @@ def test_every_trained_parameter_has_a_gradient(frozen, classes, network):
 def test_what_it_cannot_build_is_named(trunk, classes, message):
     with pytest.raises(ValueError, match=message):
         SAM2UNet(trunk, classes)
+
+
+@pytest.mark.parametrize(("how", "spread"), [("published", None), ("small", 0.02), ("identity", 0.02)])
+def test_adapters_start_as_asked(how, spread, network):
+    model = network()
+    for adapter in model.adapters:
+        adapter.initialise(how)
+        if spread:
+            assert 0.8 * spread < adapter.down.weight.std() < 1.2 * spread
+            assert adapter.down.bias.abs().max() == 0
+    x = torch.randn(2, 4, 4, model.adapters[0].down.in_features)
+    difference = (model.adapters[0](x) - x).abs().max()
+    assert (difference == 0) if how == "identity" else (difference > 0)
+
+
+def test_recomputing_blocks_gives_the_same_gradients(network):
+    gradients = []
+    for recompute in (False, True):
+        model = network().train()
+        model.trunk.recompute = recompute
+        model(torch.linspace(-1, 1, 2 * 3 * 64 * 64).view(2, 3, 64, 64)).square().mean().backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(gradients[1])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))

@@ -1,7 +1,8 @@
-"""A run that is killed again and again: kills.py DATA OUT SETTINGS SEED [SHORTEST LONGEST], a script.
+"""A run that is killed again and again: kills.py DATA OUT SETTINGS SEED KILLS, a script.
 
-Each child process starts or resumes the run in OUT and is sent SIGKILL after a random time, until one gets through.
-Prints the number of kills.
+Each child process starts or resumes the run in OUT and is sent SIGKILL, one in three at some time after its start, the
+others at some time after it has written a file to resume from, so that the run gets on. Prints how many were killed
+and how many began anew.
 """
 
 import json
@@ -29,14 +30,31 @@ def train(data: str, out: Path, settings: dict) -> None:
         train(data, out=out, device="cpu", **settings)
 
 
+def newest(out: Path) -> str:
+    return max((path.name for path in (out / "resume").glob("step-*.ckpt")), default="")
+
+
+def finished(child: int, wait: float) -> bool:
+    """Whether a child ended by itself, and well, within `wait` seconds."""
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            assert status == 0, f"a child failed with {status}"
+            return True
+        time.sleep(0.002)
+    return False
+
+
 def main() -> None:
-    data, out, settings, seed, *delays = sys.argv[1:]
-    shortest, longest = map(float, delays or (0.2, 1.5))
+    data, out, settings, seed, most = sys.argv[1:]
     torch.set_num_threads(1)
-    rng, kills = random.Random(int(seed)), 0
+    rng, kills, anew = random.Random(int(seed)), 0, 0
     import sam2unet.training  # noqa: F401, once for all children
 
     while True:
+        before = newest(Path(out))
+        anew += not before
         child = os.fork()
         if child == 0:
             code = 1
@@ -45,19 +63,20 @@ def main() -> None:
                 code = 0
             finally:
                 os._exit(code)
-        end = time.monotonic() + rng.uniform(shortest, longest)
-        status = None
-        while time.monotonic() < end and not status:
-            pid, code = os.waitpid(child, os.WNOHANG)
-            status = (code,) if pid else None
-            time.sleep(0.002)
-        if status:
-            assert status[0] == 0, f"a child failed with {status[0]}"
+        if kills >= int(most):
+            while not finished(child, 1):
+                pass
+            break
+        done = False
+        if rng.random() > 1 / 3:
+            while newest(Path(out)) == before and not done:
+                done = finished(child, 0.005)
+        if done or finished(child, rng.uniform(0, 1)):
             break
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         kills += 1
-    print(json.dumps({"kills": kills}))
+    print(json.dumps({"kills": kills, "anew": anew}))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from sam2unet.errors import InputError
 from sam2unet.training import load_recipe, recipe_names
 from sam2unet.training.module import lr_factor
 from sam2unet.training.recipe import save_recipe
+from sam2unet.weights import save_model
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -47,7 +48,12 @@ def test_general_warms_up_and_ends_low():
      ({"trunk": "huge"}, ["trunk is 'huge'", "base_plus"]), ({"mask_resize": "area"}, ["mask_resize", "'nearest'"]),
      ({"epochs": "many"}, ["epochs is 'many'", "integer"]), ({"size": 0}, ["size"]),
      ({"classes": 3, "class_names": ["a"]}, ["1 class_names for 3 classes"]),
-     ({"classes": 2, "weighted_bce": True}, ["weighted_bce is defined for classes 1"])],
+     ({"classes": 2, "weighted_bce": True}, ["weighted_bce is defined for classes 1"]),
+     ({"class_weights": [1, 2]}, ["2 class_weights for 1 classes"]), ({"class_weights": [1]}, ["several classes"]),
+     ({"classes": 2, "class_weights": [0, 0]}, ["not all of them 0"]), ({"zoom": [2, 1]}, ["smallest factor comes"]),
+     ({"train_trunk": "some"}, ["train_trunk", "'auto', 'none' or 'all'"]), ({"ema": 1.5}, ["ema is 1.5", "less"]),
+     ({"min_lr": 0.1}, ["min_lr is 0.1, above lr"]),
+     ({"multi_scale": []}, ["multi_scale is []", "at least 1"]), ({"adapter_init": 0}, ["'small' or 'identity'"])],
 )  # fmt: skip
 def test_a_wrong_value_names_its_key_and_what_is_allowed(changes, named):
     with pytest.raises(InputError) as error:
@@ -73,3 +79,26 @@ def test_files_that_are_no_recipe(content, message, tmp_path):
 def test_a_file_says_only_where_it_differs(tmp_path):
     (tmp_path / "r.yaml").write_text(yaml.safe_dump({"epochs": 3}))
     assert load_recipe(tmp_path / "r.yaml", {"lr": 0.5}) == load_recipe("general", {"epochs": 3, "lr": 0.5})
+
+
+def test_task_recipes_say_only_where_they_differ():
+    general = load_recipe("general").model_dump()
+    for name, epochs in (("camouflage", 50), ("salient", 20), ("marine", 20), ("mirror", 20), ("polyp", 20)):
+        recipe = load_recipe(name)
+        assert (recipe.trunk, recipe.batch_size, recipe.epochs) == ("large", 12, epochs)
+        differing = {key for key, value in recipe.model_dump().items() if value != general[key]}
+        assert differing <= {"trunk", "batch_size", "epochs", "multi_scale"}
+
+
+def test_a_model_file_repeats_its_recipe(network, tmp_path):
+    model, recipe = network(), load_recipe("general", {"epochs": 7, "zoom": [0.5, 2], "class_names": ["thing"]})
+    model.card.recipe = recipe.model_dump(mode="json")
+    save_model(model, tmp_path / "old.safetensors")
+    assert load_recipe(tmp_path / "old.safetensors") == recipe
+    assert load_recipe(tmp_path / "old.safetensors", {"epochs": 1}).epochs == 1
+    model.card.recipe = {}
+    save_model(model, tmp_path / "none.safetensors")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "upstream.pth")
+    for name in ("none.safetensors", "upstream.pth"):
+        with pytest.raises(InputError, match=f"{name}: holds no recipe"):
+            load_recipe(tmp_path / name)

@@ -10,18 +10,26 @@ from .check import DataCheck, PartCheck
 def print_check(check: DataCheck, console: Console) -> None:
     """A row per split, then what is wrong and what deserves a look, file names whole."""
     table = Table(title=Text(str(check.root)), title_justify="left")
-    for column in ("split", "pairs", "no mask", "no picture", "size", "masks", "foreground"):
+    head, *rows = check_rows(check)
+    for column in head:
         table.add_column(column, overflow="fold")
-    for split, part in check.parts.items():
-        table.add_row(
-            split or "–", str(part.pairs), str(len(part.lone_images)), str(len(part.lone_masks)),
-            _sizes(part), ", ".join(f"{kind} ({n})" for kind, n in part.kinds.most_common()), _foreground(part),
-        )  # fmt: skip
+    for row in rows:
+        table.add_row(*row)
     console.print(table, soft_wrap=not console.is_terminal)
     for messages, word, style in ((check.warnings, "look", "yellow"), (check.errors, "wrong", "red")):
         for message in messages:
             console.print(f"[{style}]{word}:[/] ", end="")
             console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def check_rows(check: DataCheck) -> list[list[str]]:
+    """A head, and a row per split."""
+    rows = [["split", "pairs", "no mask", "no picture", "size", "masks", "foreground"]]
+    for split, part in check.parts.items():
+        kinds = ", ".join(f"{kind} ({n})" for kind, n in part.kinds.most_common())
+        counts = (part.pairs, len(part.lone_images), len(part.lone_masks))
+        rows.append([split or "–", *map(str, counts), _sizes(part), kinds, _foreground(part)])
+    return rows
 
 
 def _sizes(part: PartCheck) -> str:

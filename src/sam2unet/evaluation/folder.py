@@ -7,82 +7,64 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import Polygons, find_images, find_masks, match, read_mask
+from ..data import read_mask
 from ..data.image_file import open_picture
 from ..errors import InputError
+from .class_folder import evaluate_classes
+from .matching import Compared, check_sizes, holds_classes, match_predictions
 from .metrics import Scores, score, summarise
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """One picture: its name, its files, and its scores. `image` is None where only masks are at hand."""
+class Evaluated(Compared):
+    """One picture and its scores."""
 
-    name: str
-    prediction: Path
-    mask: Path | Polygons
-    image: Path | None
     scores: Scores
 
 
-def evaluate(predictions: str | Path, masks: str | Path) -> dict[str, float]:
+def evaluate(predictions: str | Path, masks: str | Path, classes: int | None = None) -> dict[str, float]:
     """The field's metrics of a folder of predictions.
 
     Args:
         predictions: 8-bit maps or 0/255 masks, at the size of the masks and named like them; of a folder that
-            `predict` wrote, `probability/` is taken if it is there.
-        masks: a folder of masks, or of pictures and masks.
+            `predict` wrote, `probability/` is taken if it is there. Of several classes masks of class indices, with
+            the classes' names in `classes.txt`, one a line, background first; without it they are "0", "1", ...
+        masks: a folder of masks, or of pictures and masks; 255 in a mask of several classes is ignored.
+        classes: 1, or the number of classes, background counted. By default there are several if predictions have a
+            coloured palette: as many as `classes.txt` names, else up to the highest index.
 
     Returns:
-        MAE, S, E_adaptive, E_mean, E_max, F_adaptive, F_mean, F_max, wF, mDice, mIoU (means over 256 thresholds),
-        all as PySODMetrics computes them; Dice, IoU (at 0.5 of the map as saved; 1 where map and mask are both
-        empty); images (their number).
+        Of one class MAE, S, E_adaptive, E_mean, E_max, F_adaptive, F_mean, F_max, wF, mDice, mIoU (means over 256
+        thresholds), all as PySODMetrics computes them; Dice, IoU (at 0.5 of the map as saved; 1 where map and mask are
+        both empty); images (their number). Of several classes what `summarise_classes` says.
 
     Raises:
-        InputError: a mask without prediction, a pair of different sizes, a broken file.
+        InputError: a mask without prediction, a pair of different sizes, an index that is no class, a broken file.
     """
-    return summarise([item.scores for item in evaluate_each(Path(predictions), Path(masks))])
+    predictions, masks = Path(predictions), Path(masks)
+    if holds_classes(predictions, classes):
+        return evaluate_classes(predictions, masks, classes).metrics
+    return summarise([item.scores for item in evaluate_each(predictions, masks)])
 
 
 def evaluate_each(
     predictions: Path, masks: Path, progress: Callable[[int, int], object] = lambda done, total: None
 ) -> list[Evaluated]:
-    """The scores of each picture, by name; see `evaluate`. `progress` gets how many of how many are done."""
-    for folder in (predictions, masks):
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder")
-    maps = find_predictions(predictions)
-    truths, images = find_masks(masks), find_images(masks)
-    if not truths:
-        raise InputError(f"{masks}: holds no masks")
-    pictures = {mask: images[name] for name, mask in match(images, truths).items()}
-    if pictures:
-        truths = {key: truths[key] for key in pictures}  # nothing was there to predict the others from
-    matched = {mask: name for name, mask in match(maps, truths).items()}
-    missing = [key for key in truths if key not in matched]
-    if missing:
-        example = f"; found {next(iter(maps.values()))}" if maps else ""
-        raise InputError(
-            f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
-            f"{truths[missing[0]]}{example}"
-        )
+    """The scores of each picture of one class, by name; see `evaluate`. `progress` gets the done and the total."""
+    matched = match_predictions(predictions, masks)
     result = []
     brightest = 0
-    for key in sorted(matched):
-        truth = truths[key]
-        prediction = read_map(maps[matched[key]])
+    for item in matched:
+        prediction, mask = read_map(item.prediction), read_mask(item.mask).foreground()
         brightest = max(brightest, int(prediction.max(initial=0)))
-        mask = read_mask(truth).foreground()
-        if prediction.shape != mask.shape:
-            (h, w), (mh, mw) = prediction.shape, mask.shape
-            raise InputError(
-                f"{maps[matched[key]]} is {w}x{h}, but its mask {truth} is {mw}x{mh}; predict at the picture's own size"
-            )
-        picture = pictures.get(key)
-        image = picture if picture != truth else None
-        result.append(Evaluated(matched[key], maps[matched[key]], truth, image, score(prediction, mask)))
+        check_sizes(item, prediction.shape, mask.shape)
+        result.append(Evaluated(item.name, item.prediction, item.mask, item.image, score(prediction, mask)))
         progress(len(result), len(matched))
     if brightest == 1:  # of one map it may be a faint probability, of all it is another scale
-        raise InputError(f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255")
+        raise InputError(
+            f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; classes 2 takes "
+            "them as class indices"
+        )
     return result
 
 
@@ -100,16 +82,3 @@ def read_map(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: has {what}; predictions are 8-bit grey maps or masks of 0 and 255, of one class")
     grey: NDArray[np.uint8] = values[..., 0]
     return grey
-
-
-def find_predictions(folder: Path) -> dict[str, Path]:
-    """The maps in a folder by name, `probability/` preferred, `overlays/` left out."""
-    root = folder / "probability" if (folder / "probability").is_dir() else folder
-    found: dict[str, Path] = {}
-    for name, path in {
-        **find_images(root),
-        **{k: v for k, v in find_masks(root).items() if isinstance(v, Path)},
-    }.items():
-        if not name.startswith("overlays/"):
-            found[name] = path
-    return found

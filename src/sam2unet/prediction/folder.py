@@ -9,6 +9,7 @@ from PIL import Image
 
 from ..data import find_images, is_picture
 from ..errors import InputError
+from ..files import appearing
 from .outputs import mask_picture, overlay, probability_pictures, save_picture
 from .predictor import Prediction, Predictor
 
@@ -66,9 +67,14 @@ def predict_folder(
 ) -> FolderResult:
     """Write OUT/NAME.png for each picture, and on demand OUT/overlays/NAME.png and OUT/probability/NAME.png.
 
+    Of several classes that have names OUT/classes.txt says these, one a line, background first.
     What is there already is kept unless `overwrite`. A picture that can't be read doesn't stop the rest.
     `progress` gets how many of how many are through.
     """
+    card = predictor.card
+    if len(card.class_names) == card.classes > 1:
+        with appearing(out / "classes.txt") as partial:
+            partial.write_text("".join(f"{name}\n" for name in card.class_names), encoding="utf-8")
     result = FolderResult()
     wanted: list[tuple[str, Path]] = []
     for name, picture in pictures.items():

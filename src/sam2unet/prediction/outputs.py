@@ -6,20 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from ..data import class_colours
 from ..files import appearing
 from .predictor import Prediction
-
-# Okabe and Ito's colours: told apart by colour-blind eyes; index 0 is background. Repeated beyond eight classes.
-PALETTE = np.array([
-    [0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
-    [204, 121, 167],
-], dtype=np.uint8)  # fmt: skip
-
-
-def class_colours(count: int) -> NDArray[np.uint8]:
-    """(count, 3) uint8, black first."""
-    later = 1 + (np.arange(1, count) - 1) % (len(PALETTE) - 1)
-    return PALETTE[np.concatenate([[0], later])]
 
 
 def mask_picture(mask: NDArray[np.bool_] | NDArray[np.uint8], classes: int = 1) -> Image.Image:

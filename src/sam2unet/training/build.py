@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from torch import nn
 
 from ..device import find_device, has_bf16
 from ..errors import InputError
@@ -43,17 +45,19 @@ def build_model(recipe: Recipe, trunk_file: Path | str | None, say: Say = lambda
         origin = f"from {trunk_file}"
         load_trunk(model, trunk_file)
     _choose_trained(model, recipe.train_trunk)
-    total, trained, in_trunk = (
-        sum(p.numel() for p in parameters) / 1e6
-        for parameters in (
-            list(model.parameters()),
-            [p for p in model.parameters() if p.requires_grad],
-            [p for p in model.trunk.parameters() if p.requires_grad],
-        )
-    )
-    state = "frozen" if model.trunk_frozen else f"{in_trunk:.1f} million of its parameters trained with the rest"
-    say(f"Trunk: {recipe.trunk}, {origin}, {state}. {trained:.1f} of {total:.1f} million parameters are trained.")
+    say(f"Trunk: {recipe.trunk}, {origin}, {_trained_part(model)}.")
     return model
+
+
+def _trained_part(model: SAM2UNet) -> str:
+    """What is trained, in words."""
+
+    def millions(module: nn.Module, trained: bool) -> float:
+        return sum(p.numel() for p in module.parameters() if p.requires_grad or not trained) / 1e6
+
+    part, whole = millions(model.trunk, True), millions(model.trunk, False)
+    state = "frozen" if part == 0 else "trained with the rest" if part == whole else "trained in part"
+    return f"{state}. {millions(model, True):.1f} of {millions(model, False):.1f} million parameters are trained"
 
 
 def _start_from(model: SAM2UNet, file: str) -> None:
@@ -107,6 +111,11 @@ def find_trunk_weights(recipe: Recipe, say: Say) -> Path | None:
         return None
 
 
+def precision_of(recipe: Recipe, device: torch.device) -> Any:
+    """The recipe's, "auto" resolved for the device."""
+    return recipe.precision if recipe.precision != "auto" else "bf16-mixed" if has_bf16(device) else "32-true"
+
+
 def build_trainer(
     recipe: Recipe, folder: Path, device: str, callbacks: list[pl.Callback], files: ResumeFiles, done: int = 0
 ) -> pl.Trainer:
@@ -116,9 +125,6 @@ def build_trainer(
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     place = find_device(device)
-    precision: Any = recipe.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if has_bf16(place) else "32-true"
     world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     devices: Any = local if world > 1 or place.index is None else [place.index]
     return pl.Trainer(
@@ -127,7 +133,7 @@ def build_trainer(
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
         sync_batchnorm=place.type == "cuda" and world > 1,  # torch has it for CUDA only
-        precision=precision,
+        precision=precision_of(recipe, place),
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip_norm,

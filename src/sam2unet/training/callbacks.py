@@ -15,14 +15,15 @@ from ..errors import Stopped
 from ..files import appearing
 from ..weights import save_model
 from .module import SegmentationModule
+from .report import Report
 from .resume import ResumeFiles, StopSignals
 
 
 class KeepModels(pl.Callback):
     """Keeps `last.safetensors`, `best.safetensors` of the epoch with the highest validation Dice, and `metrics.csv`."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, report: Report):
+        self.folder, self.report = folder, report
         self.history: list[dict[str, float]] = []
         """A row per epoch."""
         self.best: dict[str, float] = {}
@@ -61,6 +62,7 @@ class KeepModels(pl.Callback):
             table.writerows(self.history)
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in row.items() if k not in ("epoch", "step")}, row["step"])
+        self.report.write(self.history, self.best, self.best_dice)
 
     def elapsed(self) -> float:
         """Seconds in this epoch, those before an interruption counted."""
@@ -183,7 +185,7 @@ class SaveToResume(pl.Callback):
         number = self.signals.received
         raise Stopped(
             f"stopped{f' by {number.name}' if number else ''} after step {trainer.global_step}, in epoch "
-            f"{trainer.current_epoch + 1} of {trainer.max_epochs}. Go on with: "
+            f"{trainer.current_epoch + 1} of {trainer.max_epochs}; all of it is saved. Go on with: "
             f"sam2unet train --resume {self.files.folder.parent}",
             128 + (number or 15),
         )

@@ -81,6 +81,8 @@ class Recipe(BaseModel):
             raise ValueError(f"{len(self.class_weights)} class_weights for {self.classes} classes (background counts)")
         if self.class_weights and (self.classes == 1 or not any(self.class_weights)):
             raise ValueError("class_weights are defined for several classes, not all of them 0")
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr is {self.min_lr:g}, above lr")
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom is {list(self.zoom)}: the smallest factor comes first")
         return self

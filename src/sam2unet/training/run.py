@@ -18,12 +18,12 @@ from ..data.report import print_check
 from ..device import find_device
 from ..errors import InputError
 from ..progress import progress_bar
-from .build import build_model, build_trainer, find_trunk_weights, frozen_digest
+from .build import build_model, build_trainer, find_trunk_weights, frozen_digest, precision_of
 from .callbacks import AverageWeights, KeepModels, SaveToResume, ShowProgress
 from .data_module import PairDataModule, training_batches
 from .module import Loss, SegmentationModule
 from .recipe import Recipe, load_recipe, save_recipe
-from .report import write_report
+from .report import Report, environment, look_at
 from .resume import ResumeFiles, StopSignals, locked, read_beginning, step_of, write_beginning
 
 
@@ -167,9 +167,12 @@ def _train(
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), steps, loss)
     loaders = PairDataModule(training, validation, model.card, recipe, augment)
     height, width = model.card.size
-    say(f"{f'Going on after step {done} of {steps}' if checkpoint else 'Training'}: {len(training)} pairs at "
-        f"{height}x{width}, validating on {len(validation)}; run: {folder}")  # fmt: skip
-    models = KeepModels(folder)
+    if checkpoint:
+        say(f"Going on after step {done} of {steps}")
+    say(f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}")
+    about = environment(find_device(device), precision_of(recipe, find_device(device)), world)
+    report = Report(folder, recipe, check, (len(training), len(validation)), about)
+    models = KeepModels(folder, report)
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
         callbacks = [
@@ -180,7 +183,10 @@ def _train(
         trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
     run = Run(folder, models.best, models.history)
     if first:
-        write_report(run, recipe, check, validation, models.best_dice, console)
+        with progress_bar(console, "drawing the report") as progress:
+            shown = look_at(run.best, validation, models.best_dice, find_device(device), progress)
+        report.write(models.history, models.best, models.best_dice, shown)
+        report.to_tensorboard(shown, steps)
         files.keep(1)
         write_beginning(folder, now | {"finished": {"metrics": run.metrics, "history": run.history}})
     return run

@@ -1,0 +1,90 @@
+"""Which prediction belongs to which mask, and what kind the predictions are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..data import Polygons, find_images, find_masks, match
+from ..data.image_file import open_picture
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One picture: its name and its files. `image` is None where only masks are at hand."""
+
+    name: str
+    prediction: Path
+    mask: Path | Polygons
+    image: Path | None
+
+
+def match_predictions(predictions: Path, masks: Path, *, maps: bool = True) -> list[Compared]:
+    """The prediction of each mask, by name; `maps`: see `find_predictions`.
+
+    Raises:
+        InputError: no such folder, no masks, or a mask without prediction.
+    """
+    for folder in (predictions, masks):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
+    found = find_predictions(predictions, maps=maps)
+    truths, images = find_masks(masks), find_images(masks)
+    if not truths:
+        raise InputError(f"{masks}: holds no masks")
+    pictures = {mask: images[name] for name, mask in match(images, truths).items()}
+    if pictures:
+        truths = {key: truths[key] for key in pictures}  # nothing was there to predict the others from
+    matched = {mask: name for name, mask in match(found, truths).items()}
+    missing = [key for key in truths if key not in matched]
+    if missing:
+        example = f"; found {next(iter(found.values()))}" if found else ""
+        raise InputError(
+            f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
+            f"{truths[missing[0]]}{example}"
+        )
+    result = []
+    for key in sorted(matched):
+        picture = pictures.get(key)
+        image = picture if picture != truths[key] else None
+        result.append(Compared(matched[key], found[matched[key]], truths[key], image))
+    return result
+
+
+def check_sizes(item: Compared, prediction: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    """Raise InputError unless the shapes (H, W) of a pair are the same."""
+    if prediction != mask:
+        (h, w), (mh, mw) = prediction, mask
+        raise InputError(
+            f"{item.prediction} is {w}x{h}, but its mask {item.mask} is {mw}x{mh}; predict at the picture's own size"
+        )
+
+
+def find_predictions(folder: Path, *, maps: bool = True) -> dict[str, Path]:
+    """The predictions in a folder by name, `overlays/` left out; with `maps` those in `probability/` if it is there."""
+    root = folder / "probability" if maps and (folder / "probability").is_dir() else folder
+    found = {**find_images(root), **{k: v for k, v in find_masks(root).items() if isinstance(v, Path)}}
+    return {name: path for name, path in found.items() if not name.startswith(("overlays/", "probability/"))}
+
+
+def holds_classes(predictions: Path, classes: int | None = None) -> bool:
+    """Whether several classes are to be evaluated: as `classes` says, else if a picture has a coloured palette.
+
+    Raises:
+        InputError: `classes` is below 1 or above 254, or a picture is broken.
+    """
+    if classes is not None:
+        if not 1 <= classes <= 254:
+            raise InputError(f"classes is {classes}: it must be 1 to 254")
+        return classes > 1
+    return any(has_coloured_palette(open_picture(path)) for path in find_predictions(predictions, maps=False).values())
+
+
+def has_coloured_palette(picture: Image.Image) -> bool:
+    """Whether values are indices of colours, as in class masks; a grey palette is that of a compressed grey picture."""
+    if picture.mode != "P":
+        return False
+    colours = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
+    return bool((np.ptp(colours, axis=1) > 3).any())
