@@ -44,7 +44,8 @@ def main() -> None:
         print(f"sam2unet: {error}", file=sys.stderr)
         sys.exit(2)
     except Stopped as stop:
-        print(f"sam2unet: {stop}", file=sys.stderr)
+        if int(os.environ.get("RANK", 0)) == 0:
+            print(f"sam2unet: {stop}", file=sys.stderr)
         sys.exit(stop.code)
 
 
@@ -88,12 +89,15 @@ def train(
     if (out is None) == (resume is None):
         raise InputError("name a folder for the run with --out, or a run to go on with by --resume")
     from .training import train as run_training
+    from .training.recipe import Recipe, unknown_key
 
     given: dict[str, Any] = {
         "trunk": trunk, "trunk_weights": trunk_weights, "epochs": epochs, "batch_size": batch_size,
         "size": size, "lr": lr, "seed": seed,
     }  # fmt: skip
     changed = {key: value for key, value in given.items() if value is not None} | dict(map(_key_value, changes or []))
+    for key in changed.keys() - Recipe.model_fields.keys():
+        raise InputError(f"--set {key}: {unknown_key(key)}")
     run = run_training(
         data, recipe or "general", out or Path(), resume=resume, device=device, console=_console(), **changed
     )
@@ -108,7 +112,9 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or globs.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="Where the masks go: OUT/NAME.png.")],
     overlay: Annotated[bool, typer.Option("--overlay", help="Also OUT/overlays/NAME.png.")] = False,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel counts.")] = 0.5,
+    threshold: Annotated[
+        str, typer.Option(help="Probability from which a pixel counts; best: what was best in validation.")
+    ] = "0.5",
     save: Annotated[Literal["probability"] | None, typer.Option(help="Also 8-bit maps in OUT/probability/.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
     trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
@@ -120,10 +126,12 @@ def predict(
     from .prediction import Predictor, find_inputs, predict_folder
 
     pictures = find_inputs(inputs, out)
+    border = None if threshold == "best" else _probability(threshold)
     predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
+    border = predictor.card.threshold if border is None else border
     with _progress("predicting") as progress:
         result = predict_folder(
-            predictor, pictures, out, threshold=threshold, overlays=overlay, probabilities=save is not None,
+            predictor, pictures, out, threshold=border, overlays=overlay, probabilities=save is not None,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
     kept = f", {result.kept} were there already (--overwrite predicts them again)" if result.kept else ""
@@ -203,12 +211,13 @@ def data_scenes(
     test: Annotated[int, typer.Option(min=1, help="Scenes in test/.")] = 40,
     side: Annotated[int, typer.Option(min=32, help="Height and width.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Other scenes.")] = 0,
+    kinds: Annotated[int, typer.Option(min=1, max=2, help="2: masks of three classes, background counted.")] = 1,
 ) -> None:
     """Draw sample scenes into FOLDER/train and FOLDER/test, so that everything can be tried with no download."""
     from .data import write_scenes
 
     with _progress("drawing") as progress:
-        write_scenes(folder, train, test, side, seed, progress)
+        write_scenes(folder, train, test, side, seed, kinds, progress)
     print(f"{train} + {test} scenes: {folder}")
 
 
@@ -251,6 +260,16 @@ def weights_inspect(file: Path) -> None:
 
     for key, value in inspect_file(file).items():
         print(f"{key:14} {value}")
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f"--threshold {text}: give a number from 0 to 1, or best")
+    return value
 
 
 def _key_value(text: str) -> tuple[str, Any]:

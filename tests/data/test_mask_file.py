@@ -169,3 +169,22 @@ def test_other_json_is_no_annotation(tmp_path):
     for text in ('{"version": 1}', '{"loss": 1}\n{"loss": 2}\n'):
         (tmp_path / "x.json").write_text(text)
         assert read_polygons(tmp_path / "x.json") == {}
+
+
+@pytest.mark.parametrize("present", [(7, 255), (0, 3, 120, 255), (0, 1, 2), (1, 255)])
+def test_grey_values_are_indices_where_there_are_so_many_classes(present, tmp_path):
+    values = np.random.default_rng(0).choice(np.array(present, np.uint8), (20, 20))
+    Image.fromarray(values).save(tmp_path / "m.png")
+    mask = read_mask(tmp_path / "m.png")
+    np.testing.assert_array_equal(class_indices(mask, 150, tmp_path / "m.png"), values)
+    with pytest.raises(InputError):
+        class_indices(mask, min(max(v for v in present if v != 255), 100), tmp_path / "m.png")
+
+
+def test_an_index_without_background_is_the_object_and_the_rest_is_ignored(tmp_path):
+    values = np.full((8, 8), 255, np.uint8)
+    values[:4] = 1
+    Image.fromarray(values).save(tmp_path / "m.png")
+    mask = read_mask(tmp_path / "m.png")
+    np.testing.assert_array_equal(mask.foreground() == 255, values == 1)
+    np.testing.assert_array_equal(mask.known(), values == 1)

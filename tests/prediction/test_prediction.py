@@ -240,3 +240,21 @@ def test_overlays_leave_the_rest_alone_and_outline_the_mask():
     assert (shown[:15] == 128).all()
     assert np.abs(shown[30, 40] - 128).max() > 20
     assert np.abs(shown[20, 40] - 128).max() > np.abs(shown[30, 40] - 128).max()
+
+
+def test_the_threshold_is_a_number_or_the_models_own(network, scenes, tmp_path, run):
+    model = network()
+    model.card.threshold = 0.7
+    save_model(model, tmp_path / "model.safetensors")
+    image = next((scenes / "test/images").iterdir())
+    found = {}
+    for threshold in ("0.7", "best", "0.5"):
+        out = tmp_path / threshold
+        command = ("predict", tmp_path / "model.safetensors", image, "--out", out, "--device", "cpu")
+        assert run(*command, "--threshold", threshold).code == 0
+        found[threshold] = (out / f"{image.stem}.png").read_bytes()
+    assert found["best"] == found["0.7"] != found["0.5"]
+    for wrong in ("most", "1.5", "nan"):
+        result = run("predict", tmp_path / "model.safetensors", image, "--out", tmp_path, "--threshold", wrong)
+        assert result.code == 2
+        assert f"--threshold {wrong}: give a number from 0 to 1, or best" in result.err

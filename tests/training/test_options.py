@@ -1,5 +1,7 @@
 """What single keys of a recipe do to a run."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -238,3 +240,31 @@ def test_recomputing_saves_the_same_weights(scenes, tmp_path):
     a, b = (load_file(tmp_path / name / "last.safetensors") for name in "ab")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not SAM2UNet("nano").trunk.recompute
+
+
+def test_a_picture_that_goes_while_training_is_one_sentence(scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / "data")
+
+    def remove(logits, target):
+        for path in (tmp_path / "data/train/images").iterdir():
+            path.unlink()
+        return logits.square().mean()
+
+    with pytest.raises(InputError) as error:
+        train(tmp_path / "data", tmp_path / "run", workers=1, epochs=3, batch_size=1, loss=remove)
+    assert "\n" not in str(error.value)
+    assert "no such file" in str(error.value)
+
+
+def test_paths_in_a_recipe_become_whole(scenes, tmp_path, monkeypatch, network):
+    save_model(network(), tmp_path / "first.safetensors")
+    monkeypatch.chdir(tmp_path)
+    run = train(scenes, "run", start_from="first.safetensors")
+    assert load_recipe(run.best).start_from == str(tmp_path / "first.safetensors")
+
+
+@pytest.mark.parametrize("key", ["device", "loss", "nothing"])
+def test_set_takes_keys_of_the_recipe_alone(key, scenes, tmp_path, run):
+    result = run("train", scenes, "--out", tmp_path / "run", "--set", f"{key}=1")
+    assert result.code == 2
+    assert f"unknown key {key} (known: trunk, " in result.err

@@ -52,7 +52,9 @@ def test_general_warms_up_and_ends_low():
      ({"class_weights": [1, 2]}, ["2 class_weights for 1 classes"]), ({"class_weights": [1]}, ["several classes"]),
      ({"classes": 2, "class_weights": [0, 0]}, ["not all of them 0"]), ({"zoom": [2, 1]}, ["smallest factor comes"]),
      ({"train_trunk": "some"}, ["train_trunk", "'auto', 'none' or 'all'"]), ({"ema": 1.5}, ["ema is 1.5", "less"]),
-     ({"min_lr": 0.1}, ["min_lr is 0.1, above lr"]),
+     ({"min_lr": 0.1}, ["min_lr is 0.1, above lr"]), ({"epochs": True}, ["epochs is True", "whole number"]),
+     ({"lr": float("inf")}, ["lr is inf", "finite"]), ({"blur": 200}, ["blur is 200", "third of the smallest side"]),
+     ({"classes": 2, "class_names": ["a", "a"]}, ["name twice"]),
      ({"multi_scale": []}, ["multi_scale is []", "at least 1"]), ({"adapter_init": 0}, ["'small' or 'identity'"])],
 )  # fmt: skip
 def test_a_wrong_value_names_its_key_and_what_is_allowed(changes, named):

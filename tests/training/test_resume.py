@@ -127,6 +127,52 @@ def test_a_damaged_newest_file_falls_back_to_the_one_before(fault, scenes, whole
     assert_same_run(whole, tmp_path / "run")
 
 
+def test_only_damaged_files_are_an_error_once_an_epoch_is_done(scenes, whole, tmp_path, monkeypatch, run):
+    for after in (1, 6):
+        out = tmp_path / str(after)
+        cut_short(monkeypatch, after, scenes, out)
+        (out / "resume/.step-000000009.77.ckpt").write_text("half")  # as a kill while writing leaves it
+        for file in (out / "resume").glob("*.ckpt"):
+            file.write_bytes(b"PK")
+        result = run("train", "--resume", out, "--device", "cpu")
+        assert not (out / "resume/.step-000000009.77.ckpt").exists()
+        if after == 6:
+            assert result.code == 2
+            assert f"{out / 'resume'}: holds no whole checkpoint" in result.err
+        else:
+            assert_same_run(whole, out)
+
+
+def test_files_written_after_a_damaged_one_are_kept(scenes, tmp_path, monkeypatch):
+    cut_short(monkeypatch, 7, scenes, tmp_path / "run")
+    newest = max((tmp_path / "run/resume").glob("*.ckpt"))
+    newest.write_bytes(b"torn")
+    real, seen = ResumeFiles.save_checkpoint, []
+
+    def save(self, checkpoint, path, storage_options=None):
+        real(self, checkpoint, path, storage_options)
+        seen.append((path.name, sorted(p.name for p in self.folder.glob("step-*.ckpt")), sorted(self.sums())))
+        if len(seen) == 1:
+            raise Killed
+
+    monkeypatch.setattr(ResumeFiles, "save_checkpoint", save)
+    with pytest.raises(Killed):
+        sam2unet.train(resume=tmp_path / "run", device="cpu")
+    written, files, listed = seen[0]
+    assert files == listed == sorted(["step-000000006.ckpt", written])
+
+
+def test_a_recipe_edited_meanwhile_is_told(scenes, tmp_path, monkeypatch, run):
+    cut_short(monkeypatch, 2, scenes, tmp_path / "run")
+    recipe = tmp_path / "run/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("epochs: 3", "epochs: 9"))
+    result = run("train", "--resume", tmp_path / "run", "--device", "cpu")
+    assert result.code == 2
+    assert f"{recipe}: epochs is another than when the run began" in result.err
+    (tmp_path / "run/resume/run.json").unlink()
+    assert "holds no run to resume" in run("train", "--resume", tmp_path / "run", "--device", "cpu").err
+
+
 def test_a_finished_run_says_so(whole, run):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     result = run("train", "--resume", whole)
@@ -134,7 +180,8 @@ def test_a_finished_run_says_so(whole, run):
     assert "finished" in result.err
     assert str(whole / "best.safetensors") in result.out
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
-    assert len(list((whole / "resume").glob("*.ckpt"))) == 1
+    (checkpoint,) = (whole / "resume").glob("*.ckpt")
+    assert list(ResumeFiles(whole).sums()) == [checkpoint.name]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -208,11 +255,17 @@ def test_a_run_in_use_is_left_alone_and_the_lock_goes_with_its_process(tmp_path,
     command = ("train", scenes, "--out", tmp_path / "run", "--device", "cpu", *settings)
     result = run(*command)
     assert result.code == 2
-    assert f"{tmp_path / 'run'}: in use by another process ({holder.pid})" in result.err
+    assert f"{tmp_path / 'run'}: in use by another process ({holder.pid} on " in result.err
     assert not (tmp_path / "run/recipe.yaml").exists()
     holder.kill()
     holder.join()
     assert run(*command).code == 0
+    with (
+        locked(tmp_path / "own"),
+        pytest.raises(InputError, match="another run of this process"),
+        locked(tmp_path / "own"),
+    ):
+        pass
 
 
 def test_resuming_takes_data_and_recipe_from_the_run(scenes, whole, tmp_path, monkeypatch, run):

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import sam2unet
@@ -148,8 +150,6 @@ def test_several_classes_train_and_predict_indices(tmp_path):
         (tmp_path / "data" / folder).mkdir(parents=True)
     for i in range(6):
         indices = np.kron(rng.integers(0, 3, (2, 2)), np.ones((32, 32))).astype(np.uint8)
-        from PIL import Image
-
         Image.fromarray(indices * 100).convert("RGB").save(tmp_path / f"data/images/{i}.png")
         Image.fromarray(indices).save(tmp_path / f"data/masks/{i}.png")
     run = sam2unet.train(tmp_path / "data", out=tmp_path / "run", **SHORT | {"classes": 3, "epochs": 2}, device="cpu")
@@ -163,3 +163,54 @@ def test_loading_a_network_that_was_never_trained_is_refused(tmp_path):
     save_file(SAM2UNet("nano").trunk.state_dict(), tmp_path / "t.safetensors")
     with pytest.raises(InputError, match="a trunk alone"):
         sam2unet.Predictor(tmp_path / "t.safetensors", device="cpu")
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(trained):
+    page = (trained / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    for word in (
+        "Validation",
+        "best epoch",
+        "Lowest Dice",
+        "trunk_weights",
+        "torch 2",
+        "train</td>",
+        "sam2unet predict",
+    ):
+        assert word in page
+    rows = list(csv.DictReader((trained / "metrics.csv").open()))
+    for row in rows:
+        assert f"Dice, epoch {row['epoch']}: {float(row['val_dice']):.4g}" in page
+    assert page.count("<figure><div") == 1  # the one validation picture
+
+
+def test_tensorboard_has_the_same(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "tensorboard"))
+    events.Reload()
+    rows = list(csv.DictReader((trained / "metrics.csv").open()))
+    for name in ("loss", "val_loss", "val_dice", "val_iou", "threshold", "lr"):
+        values = [(event.step, event.value) for event in events.Scalars(name)]
+        assert values == [(int(row["step"]), pytest.approx(float(row[name]))) for row in rows]
+    assert len(events.Scalars("step_loss")) == int(rows[-1]["step"])
+    assert events.Tags()["images"]
+    assert "recipe/text_summary" in events.Tags()["tensors"]
+
+
+def test_one_of_three_classes_that_never_comes_is_shown_as_unknown(tmp_path):
+    for i in range(4):
+        for kind, value in (("images", 100), ("masks", 1)):
+            (tmp_path / "data" / kind).mkdir(parents=True, exist_ok=True)
+            values = np.full((64, 64), value, np.uint8)
+            values[:32] = 0
+            Image.fromarray(values).save(tmp_path / "data" / kind / f"{i}.png")
+    names = ["ground", "<b>thing</b>", "absent"]
+    settings = SHORT | {"classes": 3, "class_names": names, "class_weights": [1, 2, 1], "epochs": 6}
+    run = sam2unet.train(tmp_path / "data", out=tmp_path / "run", device="cpu", **settings)
+    page = run.report.read_text()
+    assert "&lt;b&gt;thing" in page
+    assert "<b>thing" not in page
+    assert run.metrics["val_dice/ground"] >= 0
+    if np.isnan(run.metrics["val_dice/absent"]):
+        assert "<td>–</td>" in page

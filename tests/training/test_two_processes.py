@@ -1,5 +1,6 @@
 """Two gloo processes under torchrun against one that runs both halves and averages the gradients."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ import pytest
 import torch
 
 from sam2unet.data import At, EpochBatches, PairDataset, Preparation, find_pairs
+from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, deep_supervision_loss
-from sam2unet.training import load_recipe
+from sam2unet.training import load_recipe, train
 from sam2unet.training.scores import dice_curves
 from sam2unet.weights import load_model
 
 from .two_processes import RECIPE
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs, eta_min=1e-7)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for epoch in range(recipe.epochs):
-        orders = [EpochBatches(len(dataset), 2, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
+        orders = [EpochBatches(len(dataset), 1, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
         for order in orders:
             order.set_epoch(epoch)
         for batches in zip(*orders, strict=True):
@@ -72,7 +76,7 @@ def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
 
 
 def test_two_processes_equal_the_average_of_two_halves(data, tmp_path):
-    result = torchrun(Path(__file__).with_name("two_processes.py"), data, tmp_path)
+    result = torchrun(SCRIPT, data, tmp_path, 0)
     assert result.returncode == 0, result.stderr
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -94,3 +98,25 @@ def test_two_processes_equal_the_average_of_two_halves(data, tmp_path):
     assert len(list((tmp_path / "run/tensorboard").glob("events*"))) == 2  # the curves; recipe and pictures
     assert load_model(tmp_path / "run/last.safetensors").card.metrics["epoch"] == 2
     assert "2, 1 threads each" in (tmp_path / "run/report.html").read_text()
+    # Killed inside the second epoch, it goes on to the same end.
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    assert torchrun(SCRIPT, data, killed, 5).returncode != 0
+    assert not (killed / "rank0.pt").exists()
+    result = torchrun(SCRIPT, data, killed, 0)
+    assert result.returncode == 0, result.stderr
+    assert "Going on after step 5 of 8" in result.stderr
+    for rank in (0, 1):
+        state = torch.load(killed / f"rank{rank}.pt", weights_only=True)
+        assert all(torch.equal(state[name], first[name]) for name in first)
+    with pytest.raises(InputError, match="began with processes 2, not 1"):
+        train(resume=alone(killed), device="cpu")
+
+
+def alone(run: Path) -> Path:
+    """The run as it was before it finished."""
+    file = run / "run/resume/run.json"
+    content = json.loads(file.read_text())
+    del content["finished"]
+    file.write_text(json.dumps(content))
+    return run / "run"

@@ -101,7 +101,7 @@ def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
         return Mask("0/1", values)
     if 255 not in present and (len(present) <= 16 or len(labels) > 0.9 * highest):
         return Mask("class indices", values)  # a few grey levels, or numbered objects with hardly a gap
-    if highest <= HIGHEST_INDEX and (255 not in present or len(labels) > 1):
+    if highest <= HIGHEST_INDEX:
         return Mask("class indices", values)
     return Mask("soft", values)
 
@@ -134,12 +134,13 @@ def class_indices(mask: Mask, classes: int, source: Path | Polygons) -> NDArray[
     Raises:
         InputError: the mask has higher indices, or holds no indices (soft edges, colours).
     """
-    if mask.kind in ("soft", "colours"):
+    known = mask.values[mask.values != IGNORED]
+    lossy = isinstance(source, Path) and source.suffix.lower() in LOSSY
+    if mask.kind == "colours" or (mask.kind == "soft" and (lossy or known.max(initial=0) >= classes)):
         raise InputError(
             f"{source}: a mask of {mask.kind} holds no class indices; store each pixel's class (0, 1, 2, …), "
             "or use classes 1"
         )
-    known = mask.values[mask.values != IGNORED]
     if known.max(initial=0) >= classes:
         raise InputError(f"{source}: holds class {known.max()}, but there are {classes} classes (0 to {classes - 1})")
     return mask.values

@@ -15,18 +15,20 @@ Array = NDArray[np.float64]
 
 
 def write_scenes(
-    folder: str | Path, train: int = 320, test: int = 40, side: int = 256, seed: int = 0,
+    folder: str | Path, train: int = 320, test: int = 40, side: int = 256, seed: int = 0, kinds: int = 1,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> None:  # fmt: skip
     """Write `folder`/train and `folder`/test, each with images/ (PNG) and masks/ (PNG, 0/255).
 
-    The same arguments give the same pictures. About one scene in ten holds no object. `progress` gets
-    how many of how many are drawn.
+    With two `kinds` of objects, masks are class indices: 1 for striped ones, 2 for dotted ones. The same arguments give
+    the same pictures. About one scene in ten holds no object. `progress` gets how many of how many are drawn.
 
     Raises:
-        InputError: the folder exists and isn't empty.
+        InputError: the folder exists and isn't empty, or there are other than one or two kinds.
     """
     folder = Path(folder)
+    if kinds not in (1, 2):
+        raise InputError(f"{kinds} kinds of objects: scenes have one or two")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: exists and is not empty; name a new folder for the scenes")
     with appearing(folder) as partial:
@@ -34,14 +36,14 @@ def write_scenes(
             for kind in ("images", "masks"):
                 (partial / name / kind).mkdir(parents=True)
             for index in range(count):
-                image, mask = draw_scene(np.random.default_rng((seed, part, index)), side)
+                image, mask = draw_scene(np.random.default_rng((seed, part, index)), side, kinds)
                 Image.fromarray(image).save(partial / name / "images" / f"scene_{index:04}.png")
                 Image.fromarray(mask).save(partial / name / "masks" / f"scene_{index:04}.png")
                 progress(part * train + index + 1, train + test)
 
 
-def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One scene: (side, side, 3) uint8 and its mask (side, side) uint8, 0 or 255."""
+def draw_scene(rng: np.random.Generator, side: int, kinds: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One scene: (side, side, 3) uint8 and its mask (side, side) uint8, 0 or 255; of two kinds 0, 1 or 2."""
     camouflage = rng.random()
     surroundings = _Look.draw(rng)
     # What camouflage takes away is colour and contrast; the grain of the texture goes on telling the two apart.
@@ -50,15 +52,23 @@ def draw_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], 
         own.colour = rng.uniform(0.2, 0.8, 3)
     own.colour = surroundings.colour + (1 - 0.85 * camouflage) * (own.colour - surroundings.colour)
     ground, thing = surroundings.paint(rng, side), own.paint(rng, side)
-    inside = np.zeros((side, side), bool)
+    inside, dotted = np.zeros((side, side), bool), np.zeros((side, side), bool)
     if rng.random() >= EMPTY_SHARE:
         for _ in range(rng.integers(1, 3)):
-            inside |= _blob(rng, side)
+            blob = _blob(rng, side)
+            inside |= blob
+            if kinds == 2 and rng.random() < 0.5:
+                dotted |= blob
+            else:
+                dotted &= ~blob
+    if kinds == 2:
+        thing = np.where(dotted[..., None], own.paint(rng, side, dotted=True), thing)
     alpha = np.asarray(Image.fromarray(inside).convert("L").filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float64)
     image = ground + (thing - ground) * (alpha / 255)[..., None]
     light = _smooth(rng, side, side // 3)[..., None]
     image = image * (1 + 0.12 * light) + rng.normal(0, 0.02, image.shape)
-    return (image.clip(0, 1) * 255).round().astype(np.uint8), np.where(inside, np.uint8(255), np.uint8(0))
+    mask = np.where(dotted, 2, inside) if kinds == 2 else 255 * inside
+    return (image.clip(0, 1) * 255).round().astype(np.uint8), mask.astype(np.uint8)
 
 
 class _Look:
@@ -74,11 +84,14 @@ class _Look:
             angle = turned_from + rng.uniform(np.pi / 4, 3 * np.pi / 4)
         return cls(rng.uniform(0.2, 0.8, 3), angle, rng.uniform(0.05, 0.1), rng.uniform(0.08, 0.16))
 
-    def paint(self, rng: np.random.Generator, side: int) -> Array:
-        """(side, side, 3): wavering stripes over soft spots."""
+    def paint(self, rng: np.random.Generator, side: int, dotted: bool = False) -> Array:
+        """(side, side, 3): wavering stripes, or dots, over soft spots."""
         y, x = np.mgrid[:side, :side]
         along = x * np.cos(self.angle) + y * np.sin(self.angle) + side / 64 * _smooth(rng, side, side // 8)
         stripes = np.sin(2 * np.pi * along / (side * self.period) + rng.uniform(0, 2 * np.pi))
+        if dotted:
+            across = y * np.cos(self.angle) - x * np.sin(self.angle)
+            stripes = 2.5 * (stripes * np.sin(2 * np.pi * across / (side * self.period)) > 0.3)
         texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, max(2, side // 40)))
         return self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
 

@@ -11,8 +11,9 @@ COLOURS = ("var(--bar)", "var(--second)", "var(--third)")
 def curves(
     title: str, xs: Sequence[float], lines: Mapping[str, Sequence[float]], x_name: str,
     span: tuple[float, float] | None = None, mark: tuple[float, str] | None = None,
+    colours: Sequence[str] = COLOURS,
 ) -> str:  # fmt: skip
-    """A figure with up to three lines over `xs`; values that are no number leave a gap.
+    """A figure with lines over `xs`, as many as there are colours; values that are no number leave a gap.
 
     Args:
         title: what is shown.
@@ -21,6 +22,7 @@ def curves(
         x_name: below the axis.
         span: lowest and highest value shown; default those of the lines.
         mark: a place on the x axis and a word for it.
+        colours: of CSS.
     """
     finite = [y for values in lines.values() for y in values if math.isfinite(y)] or [0.0]
     low, high = span or (min(finite), max(finite))
@@ -39,13 +41,13 @@ def curves(
     base = HEIGHT - BOTTOM
     parts = [
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down(y):.1f}" y2="{down(y):.1f}" stroke="var(--line)"/>'
-        f'<text x="{LEFT - 7}" y="{down(y) + 4:.1f}" text-anchor="end">{y:g}</text>'
+        f'<text x="{LEFT - 7}" y="{down(y) + 4:.1f}" text-anchor="end">{_short(y)}</text>'
         for y in ticks
     ]
     parts += [
         f'<text x="{across(x):.1f}" y="{base + 16}" text-anchor="middle">{x:g}</text>'
         for x in nice_ticks(first, last, 8)
-        if first <= x <= last and (x == int(x) or last - first < 4)
+        if first <= x <= last and (x == int(x) or not all(x == int(x) for x in xs))
     ]
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 1}" text-anchor="end">{html.escape(x_name)}</text>')
     if mark:
@@ -55,7 +57,7 @@ def curves(
             f'<text x="{x + (-6 if end == "end" else 6):.1f}" y="{base - 7}" text-anchor="{end}">'
             f"{html.escape(mark[1])}</text>"
         )
-    for colour, (name, values) in zip(COLOURS, lines.items(), strict=False):
+    for colour, (name, values) in zip(colours, lines.items(), strict=False):
         points = [(x, y) for x, y in zip(xs, values, strict=True) if math.isfinite(y)]
         path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
@@ -67,13 +69,19 @@ def curves(
             ]
     keys = "".join(
         f'<span class="key" style="background: {colour}"></span>{html.escape(name)}'
-        for colour, name in zip(COLOURS, lines, strict=False)
+        for colour, name in zip(colours, lines, strict=False)
     )
     return (
         f'<figure class="chart"><figcaption><span class="keys">{keys}</span><strong>{html.escape(title)}</strong>'
         f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
         f"{''.join(parts)}</svg></figure>"
     )
+
+
+def _short(value: float) -> str:
+    """0.25, 1e-4 in place of 0.0001."""
+    mantissa, _, power = f"{value:.1e}".partition("e")
+    return f"{value:g}" if value == 0 or abs(value) >= 0.01 else f"{float(mantissa):g}e{int(power)}"
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:

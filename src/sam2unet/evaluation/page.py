@@ -21,9 +21,9 @@ UNLABELLED = (200, 200, 200)
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #fbfbfa; --fg: #1d2328; --dim: #616b75; --card: #fff; --line: #dfe3e6;
-  --bar: #2a78b8; }
+  --bar: #2a78b8; --second: #d9822b; --third: #3c9a5f; }
 @media (prefers-color-scheme: dark) { :root { --bg: #15181b; --fg: #e8eaec; --dim: #9aa4ad; --card: #1f2428;
-  --line: #333a40; --bar: #63aee8; } }
+  --line: #333a40; --bar: #63aee8; --second: #f0a85c; --third: #6fc08d; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1080px; padding: 2.5rem 1.25rem; background: var(--bg); color: var(--fg);
   font: 16px/1.5 system-ui, sans-serif; }
@@ -53,6 +53,14 @@ tr:first-child th { border-top: 0; } td .key { margin-left: 0; outline: 1px soli
 table + p { margin-top: .75rem; }
 td:nth-child(2) { font-variant-numeric: tabular-nums; text-align: right; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 1em; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: .9rem; }
+.chart { padding: .5rem .6rem .2rem; } .chart figcaption { padding: .2rem .4rem .4rem; }
+.keys { float: right; color: var(--dim); } .chart svg { max-width: none; display: block; }
+.facts { column-count: 2; column-gap: .9rem; } @media (max-width: 700px) { .facts { column-count: 1; } }
+.facts div { display: grid; grid-template-columns: 9.5rem 1fr; gap: .6rem; padding: .28rem .2rem; break-inside: avoid;
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } .facts.one { column-count: 1; }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .8rem 1rem;
+  overflow-x: auto; }
 svg { width: 100%; max-width: 640px; height: auto; } svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 """
 

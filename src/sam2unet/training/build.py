@@ -140,7 +140,7 @@ def build_trainer(
         callbacks=callbacks,
         # Named, so that Lightning doesn't take a Slurm job for its own: torchrun starts the processes there too.
         plugins=[files, TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
-        logger=TensorBoardLogger(folder, name="tensorboard", version="", purge_step=done),
+        logger=TensorBoardLogger(folder, name="tensorboard", version="", purge_step=done + 1),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

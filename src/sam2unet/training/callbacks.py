@@ -1,6 +1,9 @@
 """What happens beside the steps: model files, files to resume from, averaged weights, telling how far the run is."""
 
 import csv
+import shlex
+import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
-from ..errors import Stopped
+from ..errors import InputError, Stopped
 from ..files import appearing
 from ..weights import save_model
 from .module import SegmentationModule
-from .report import Report
+from .report import Report, duration
 from .resume import ResumeFiles, StopSignals
 
 
@@ -53,9 +56,11 @@ class KeepModels(pl.Callback):
         if not trainer.is_global_zero:
             return
         card.threshold = row["threshold"]
-        card.metrics = {**scores, "epoch": row["epoch"]}
-        for name in ["last.safetensors"] + ["best.safetensors"] * better:
-            save_model(module.model, self.folder / name)
+        card.metrics = {name: value for name, value in scores.items() if value == value} | {"epoch": row["epoch"]}
+        save_model(module.model, self.folder / "last.safetensors")
+        if better:
+            with appearing(self.folder / "best.safetensors") as partial:
+                shutil.copyfile(self.folder / "last.safetensors", partial)
         with appearing(self.folder / "metrics.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, list(row))
             table.writeheader()
@@ -140,12 +145,25 @@ def averaged(module: pl.LightningModule) -> dict[str, Tensor]:
 class SaveToResume(pl.Callback):
     """Writes a checkpoint after each epoch, every few minutes inside one, and when asked to stop."""
 
-    def __init__(self, files: ResumeFiles, signals: StopSignals, minutes: float):
-        self.files, self.signals, self.seconds = files, signals, 60 * minutes
-        self.saved = 0.0
+    def __init__(self, files: ResumeFiles, minutes: float, beginning: str):
+        self.files, self.seconds, self.beginning = files, 60 * minutes, beginning
+        self.signals, self.saved = StopSignals(), 0.0
+
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """All processes must begin alike: each has looked for the trunk and for the checkpoint itself."""
+        if trainer.world_size > 1:
+            beginnings: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(beginnings, self.beginning)
+            if len(set(beginnings)) > 1:
+                raise InputError(
+                    "the processes found different trunks or checkpoints; give all machines the same view of the "
+                    "run's folder, and a trunk that all of them have with --trunk-weights FILE"
+                )
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Listen, and start the clock."""
+        if trainer.received_sigterm:
+            raise Stopped("stopped by SIGTERM before the first step", 128 + signal.SIGTERM)
         self.signals.listen()
         self.saved = time.monotonic()
 
@@ -168,8 +186,6 @@ class SaveToResume(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After validation."""
-        assert isinstance(module, SegmentationModule)
-        module.forget_loss()
         self._save(trainer)
         stop = self.signals.received is not None
         if trainer.world_size > 1:
@@ -186,7 +202,7 @@ class SaveToResume(pl.Callback):
         raise Stopped(
             f"stopped{f' by {number.name}' if number else ''} after step {trainer.global_step}, in epoch "
             f"{trainer.current_epoch + 1} of {trainer.max_epochs}; all of it is saved. Go on with: "
-            f"sam2unet train --resume {self.files.folder.parent}",
+            f"sam2unet train --resume {shlex.quote(str(self.files.folder.parent))}",
             128 + (number or 15),
         )
 
@@ -245,7 +261,7 @@ class ShowProgress(pl.Callback):
         epochs = (trainer.max_epochs or 0) - len(self.models.history)
         done = trainer.fit_loop.batch_idx + 1 if len(self.models.history) == trainer.current_epoch else 0
         seconds = self.pace.left(epochs * batches - done, epochs)
-        return f"{seconds // 60:.0f}:{seconds % 60:02.0f} left" if seconds is not None else ""
+        return "" if seconds is None else f"{duration(seconds)} left"
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""
@@ -267,8 +283,8 @@ class Pace:
     SLOW_START = 3
 
     def __init__(self) -> None:
-        self.batches: list[float] = []
-        self.validations: list[float] = []
+        self.batches, self.seconds = 0, 0.0
+        self.validations, self.validating = 0, 0.0
         self.last = 0.0
 
     def begin(self) -> None:
@@ -277,18 +293,21 @@ class Pace:
 
     def step(self) -> None:
         """A batch is done."""
-        self.batches.append(time.monotonic() - self.last)
+        if self.batches == self.SLOW_START:
+            self.seconds = 0.0
+        self.batches += 1
+        self.seconds += time.monotonic() - self.last
         self.begin()
 
     def validation(self) -> None:
         """A validation is done."""
-        self.validations.append(time.monotonic() - self.last)
+        self.validations += 1
+        self.validating += time.monotonic() - self.last
         self.begin()
 
     def left(self, batches: int, validations: int) -> float | None:
         """Seconds for what is left; None as long as nothing is known. A validation before the first counts nothing."""
-        steady = self.batches[self.SLOW_START :] or self.batches
-        if not steady:
+        if not self.batches:
             return None
-        each = sum(self.validations) / len(self.validations) if self.validations else 0.0
-        return batches * sum(steady) / len(steady) + validations * each
+        steady = self.batches - self.SLOW_START if self.batches > self.SLOW_START else self.batches
+        return batches * self.seconds / steady + validations * self.validating / max(1, self.validations)

@@ -64,9 +64,12 @@ class Batches(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.taken = self.batch_sampler.start
-        for batch in super().__iter__():
-            self.taken += 1
-            yield batch
+        try:
+            for batch in super().__iter__():
+                self.taken += 1
+                yield batch
+        except InputError as error:  # a worker's comes with its traceback in front
+            raise InputError(str(error).strip().splitlines()[-1].partition("InputError: ")[2] or str(error)) from error
 
     def state_dict(self) -> dict[str, int]:
         """The epoch, and how many of its batches were given."""

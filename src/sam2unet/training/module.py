@@ -79,15 +79,17 @@ class SegmentationModule(pl.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(
             [p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val or math.inf
         )
-        losses = [loss for loss, _ in self.since_step]
-        if not torch.isfinite(torch.stack([norm, *losses]).sum()):
-            spoilt = [(loss, indices) for loss, indices in self.since_step if not torch.isfinite(loss)]
-            names = [str(self.pictures[i]) for _, indices in spoilt or self.since_step for i in indices.tolist()]
-            what = "loss" if spoilt else "gradient"
+        spoilt = [(loss, indices) for loss, indices in self.since_step if not torch.isfinite(loss)]
+        anywhere = norm.new_tensor(float(bool(spoilt)))
+        if self.trainer.world_size > 1:  # all processes stop together
+            anywhere = self.trainer.strategy.reduce(anywhere, reduce_op="sum")
+        if anywhere or not torch.isfinite(norm):
+            batches = spoilt or ([] if anywhere else self.since_step)
+            names = ", ".join(str(self.pictures[i]) for _, indices in batches for i in indices.tolist())
             raise InputError(
-                f"the {what} became {spoilt[0][0] if spoilt else norm:.3g} in epoch {self.current_epoch + 1}, with "
-                f"{', '.join(names)}; look at these, or train with a lower lr, adapter_init small or precision "
-                "32-true. What was saved before is kept"
+                f"the {'loss' if anywhere else 'gradient'} became {spoilt[0][0] if spoilt else norm:.3g} in epoch "
+                f"{self.current_epoch + 1}, with {names or 'the pictures of another process'}; look at these, or "
+                "train with a lower lr, adapter_init small or precision 32-true. What was saved before is kept"
             )
         sums = [loss.item() * len(indices) for loss, indices in self.since_step]
         pictures = sum(len(indices) for _, indices in self.since_step)
@@ -101,8 +103,8 @@ class SegmentationModule(pl.LightningModule):
         """Over this epoch's pictures of this process so far."""
         return self.loss_sum / max(1, self.seen)
 
-    def forget_loss(self) -> None:
-        """A new epoch begins."""
+    def on_train_epoch_start(self) -> None:
+        """The mean begins anew; not where a run goes on inside an epoch."""
         self.loss_sum, self.seen = 0.0, 0
 
     def on_validation_start(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
 from ..files import appearing
@@ -19,6 +19,13 @@ def _known_trunk(name: str) -> str:
     return name
 
 
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is wanted")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=1, le=8192), AfterValidator(nearest_multiple)]
@@ -29,20 +36,20 @@ AUGMENTATION = ("flip_horizontal", "flip_vertical", "rotation", "zoom", "crop", 
 class Recipe(BaseModel):
     """The keys of a recipe; recipes/general.yaml says what each means and holds the defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     trunk: Annotated[str, AfterValidator(_known_trunk)]
     trunk_weights: str
     start_from: str | None
-    train_trunk: Literal["auto", "none", "all"] | Annotated[int, Field(ge=1)]
+    train_trunk: Literal["auto", "none", "all"] | Annotated[Whole, Field(ge=1)]
     adapter_init: AdapterInit
-    classes: Annotated[int, Field(ge=1, le=254)]
+    classes: Annotated[Whole, Field(ge=1, le=254)]
     class_names: list[str]
     class_weights: list[Annotated[float, Field(ge=0)]]
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
-    accumulate: Annotated[int, Field(ge=1)]
+    seed: Annotated[Whole, Field(ge=0, le=2**32 - 1)]
+    epochs: Annotated[Whole, Field(ge=1)]
+    batch_size: Annotated[Whole, Field(ge=1)]
+    accumulate: Annotated[Whole, Field(ge=1)]
     size: Side | tuple[Side, Side]
     multi_scale: Annotated[list[Annotated[float, Field(ge=0.1, le=10)]], Field(min_length=1)]
     lr: Positive
@@ -56,7 +63,7 @@ class Recipe(BaseModel):
     weighted_bce: bool
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"]
     recompute: bool
-    workers: Annotated[int, Field(ge=0)]
+    workers: Annotated[Whole, Field(ge=0)]
     save_minutes: Annotated[float, Field(ge=0)]
     val_share: Annotated[float, Field(gt=0, lt=1)]
     val_group: str | None
@@ -83,6 +90,10 @@ class Recipe(BaseModel):
             raise ValueError("class_weights are defined for several classes, not all of them 0")
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr is {self.min_lr:g}, above lr")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("class_names holds a name twice")
+        if 3 * self.blur >= min(self.height_width) * min(self.multi_scale) - 1:
+            raise ValueError(f"blur is {self.blur:g}: it must be below a third of the smallest side")
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom is {list(self.zoom)}: the smallest factor comes first")
         return self
@@ -133,10 +144,15 @@ def _read(name_or_file: str | Path) -> dict[str, Any]:
     return content
 
 
+def unknown_key(key: str) -> str:
+    """What there is instead, in a sentence."""
+    return f"unknown key {key} (known: {', '.join(Recipe.model_fields)})"
+
+
 def _sentence(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"] if part in Recipe.model_fields) or "together"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(map(str, error['loc']))} (known: {', '.join(Recipe.model_fields)})"
+        return unknown_key(".".join(map(str, error["loc"])))
     return (
         f"{key} is {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
         if key != "together"

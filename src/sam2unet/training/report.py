@@ -36,8 +36,8 @@ from ..network import SAM2UNet
 from ..weights import load_model
 from .recipe import Recipe
 
-Shown = Sequence[tuple[str, Sequence[tuple[str, float, Image.Image, Image.Image]]]]
-"""A heading and its pictures: name, Dice, the picture, and what was found in it."""
+Shown = Sequence[tuple[str, Sequence[tuple[str, float, list[Image.Image]]]]]
+"""A heading and its pictures: name, Dice, the picture, of several classes the truth, and what was found in it."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class Report:
             self._figures(shown),
             "<h2>Recipe</h2>" + facts((k, _plain(v)) for k, v in recipe.model_dump(mode="json").items()),
             "<h2>Data</h2>" + self._data(),
-            "<h2>Environment</h2>" + facts(self.environment.items()),
+            "<h2>Environment</h2>" + facts(self.environment.items(), wide=True),
             f"<h2>Go on</h2><pre>{html.escape(self._commands())}</pre>",
         ]
-        return page(f"Training of {self.folder.name}", "\n".join(parts))
+        return page(f"Training of {self.folder.absolute().name}", "\n".join(parts))
 
     def _curves(self, history: list[dict[str, float]], best: dict[str, float]) -> str:
         epochs = [row["epoch"] for row in history]
@@ -96,10 +96,15 @@ class Report:
         ]
         if self.recipe.classes == 1:
             shown.append(("Best threshold", {"threshold": "threshold"}, (0, 1), None))
-        return "".join(
+        drawn = "".join(
             curves(title, epochs, {n: [row[key] for row in history] for n, key in lines.items()}, "epoch", span, at)
             for title, lines, span, at in shown
         )
+        if self.recipe.classes > 1:
+            colours = [f"rgb({r}, {g}, {b})" for r, g, b in class_colours(self.recipe.classes).tolist()[1:]]
+            each = {name: [row[f"val_dice/{name}"] for row in history] for name in self._names()[1:]}
+            drawn += curves("Dice of each class, all pixels", epochs, each, "epoch", (0, 1), colours=colours)
+        return drawn
 
     def _names(self) -> list[str]:
         return self.recipe.class_names or [str(i) for i in range(self.recipe.classes)]
@@ -118,10 +123,10 @@ class Report:
     def _figures(self, shown: Shown) -> str:
         colours = class_colours(self.recipe.classes).tolist()[1:]
         entries = OUTCOMES if self.recipe.classes == 1 else list(zip(self._names()[1:], colours, strict=True))
-        what = "what of the object was" if self.recipe.classes == 1 else "the classes found in it:"
+        what = "and what of the object was" if self.recipe.classes == 1 else "the truth, and what was found:"
         return "".join(
-            f'<h2>{heading}</h2><p class="dim">The picture, and {what} {legend(entries)}</p><div class="grid">'
-            + "".join(figure([picture, found], name, f"{dice:.3f}") for name, dice, picture, found in pictures)
+            f'<h2>{heading}</h2><p class="dim">The picture, {what} {legend(entries)}</p><div class="grid">'
+            + "".join(figure(drawn, name, f"{dice:.3f}") for name, dice, drawn in pictures)
             + "</div>"
             for heading, pictures in shown
             if pictures
@@ -147,13 +152,13 @@ class Report:
     def to_tensorboard(self, shown: Shown, step: int) -> None:
         """The recipe and the pictures, beside the curves that are there."""
         with SummaryWriter(self.folder / "tensorboard") as writer:
-            recipe = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
+            recipe = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             writer.add_text("recipe", "```\n" + recipe + "```", step)
             writer.add_text("environment", "\n".join(f"{k}: {v}  " for k, v in self.environment.items()), step)
             for heading, pictures in shown:
-                for name, _, picture, found in pictures:
-                    both = np.concatenate([np.asarray(picture), np.asarray(found)], axis=1)
-                    writer.add_image(f"{heading}/{name}", both, step, dataformats="HWC")
+                for name, _, drawn in pictures:
+                    beside = np.concatenate([np.asarray(picture) for picture in drawn], axis=1)
+                    writer.add_image(f"{heading}/{name}", beside, step, dataformats="HWC")
 
 
 def look_at(
@@ -167,13 +172,13 @@ def look_at(
     drawn = []
     for done, (pair, value) in enumerate(chosen):
         progress(done, len(chosen))
-        drawn.append((pair.key, value, *_drawn(model, pair, device)))
+        drawn.append((pair.key, value, _drawn(model, pair, device)))
     return [("Lowest Dice", drawn[: len(worst)]), ("Highest Dice", drawn[len(worst) :])]
 
 
 @torch.inference_mode()
-def _drawn(model: SAM2UNet, pair: Pair, device: torch.device) -> tuple[Image.Image, Image.Image]:
-    """A picture and what the model finds in it, small enough for a page."""
+def _drawn(model: SAM2UNet, pair: Pair, device: torch.device) -> list[Image.Image]:
+    """A picture, of several classes the truth, and what the model finds in it, small enough for a page."""
     card = model.card
     picture = read_image(pair.image, card.stretch)
     logits = model(Preparation(card.size, card.mean, card.std).image(picture)[None].to(device))
@@ -182,9 +187,13 @@ def _drawn(model: SAM2UNet, pair: Pair, device: torch.device) -> tuple[Image.Ima
     size = picture.size
     logits = F.interpolate(logits, size=size[::-1], mode="bilinear")[0].cpu()
     if card.classes > 1:
-        return picture, classes_picture(picture, logits.argmax(dim=0).numpy().astype(np.uint8))
-    truth = np.asarray(Image.fromarray(mask.foreground()).resize(size, Image.Resampling.NEAREST)) > 127
-    return picture, outcome_picture(picture, (logits[0] > 0).numpy(), truth)
+        truth = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.NEAREST))
+        return [picture, *(classes_picture(picture, x) for x in (truth, logits.argmax(dim=0).numpy().astype(np.uint8)))]
+    truth, known = (
+        np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST)) > 0.5
+        for values in (mask.foreground() > 127, mask.known())
+    )
+    return [picture, outcome_picture(picture, (logits[0] >= 0).numpy() & known, truth)]
 
 
 def environment(device: torch.device, precision: str, processes: int) -> dict[str, str]:
@@ -207,10 +216,12 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """A table of names and values."""
-    cells = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in rows)
-    return f'<table class="facts">{cells}</table>'
+def facts(rows: Iterable[tuple[str, str]], wide: bool = False) -> str:
+    """Names and values, in two columns if they are short."""
+    cells = "".join(
+        f'<div><span class="dim">{html.escape(k)}</span><span>{html.escape(v)}</span></div>' for k, v in rows
+    )
+    return f'<div class="facts{" one" if wide else ""}">{cells}</div>'
 
 
 def duration(seconds: float) -> str:
@@ -224,4 +235,4 @@ def _number(value: float) -> str:
 
 
 def _plain(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("...\n").strip()

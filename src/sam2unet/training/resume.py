@@ -1,17 +1,21 @@
 """What a run leaves to go on from: files that are whole or not there, a lock, and stopping in good order."""
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
 import pickle
+import platform
+import re
+import shlex
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
@@ -20,6 +24,8 @@ from ..errors import InputError
 from ..files import appearing
 
 SUMS = "SHA256SUMS"
+HALF = re.compile(r"\.(best|last|metrics|recipe|report|run|step-\d+|SHA256SUMS)\.\d+(\.\w+)?")
+_HELD: set[Path] = set()
 
 
 class ResumeFiles(CheckpointIO):
@@ -46,20 +52,24 @@ class ResumeFiles(CheckpointIO):
                 os.fsync(file.fileno())
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            sums = {path.name: digest} | {name: known for name, known in self.sums().items() if name != path.name}
-            kept = sorted(sums, reverse=True)[:2]
-            with appearing(self.folder / SUMS) as partial:
-                partial.write_text("".join(f"{sums[name]}  {name}\n" for name in kept), encoding="utf-8")
+            self._list({path.name: digest} | {n: known for n, known in self.sums().items() if n < path.name}, 2)
         except (OSError, RuntimeError) as error:  # torch turns what the file says into a RuntimeError
             cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
             last = next((f"; {older} is kept" for older in sorted(self.sums(), reverse=True)), "")
             raise InputError(f"{path}: cannot be written ({cause}){last}. Make room, then --resume") from error
-        self.keep(2)
 
     def keep(self, count: int) -> None:
-        """Remove all but the newest files."""
-        for old in sorted(self.folder.glob("step-*.ckpt"), reverse=True)[count:]:
-            old.unlink(missing_ok=True)
+        """Remove all but the newest."""
+        self._list(self.sums(), count)
+
+    def _list(self, sums: dict[str, str], count: int) -> None:
+        """Write down the newest of the files, and remove all others."""
+        kept = sorted(sums, reverse=True)[:count]
+        with appearing(self.folder / SUMS) as partial:
+            partial.write_text("".join(f"{sums[name]}  {name}\n" for name in kept), encoding="utf-8")
+        for path in self.folder.glob("step-*.ckpt"):
+            if path.name not in kept:
+                path.unlink()
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """The content of a checkpoint, on the CPU; nothing in it is run."""
@@ -83,13 +93,25 @@ class ResumeFiles(CheckpointIO):
         return sorted({*self.sums(), *(path.name for path in self.folder.glob("step-*.ckpt"))}, reverse=True)
 
     def newest(self, warn: Callable[[str], object]) -> Path | None:
-        """The newest checkpoint that is whole; `warn` hears of newer ones that are torn or missing. None if none is."""
+        """The newest checkpoint that is whole; `warn` hears of newer ones that are torn or missing.
+
+        None if the run has not come to the end of an epoch yet, and there is none.
+
+        Raises:
+            InputError: none is whole, and to begin anew would lose what is there.
+        """
         sums = self.sums()
         for name in self.names():
             fault = self._fault(self.folder / name, sums.get(name))
             if fault is None:
                 return self.folder / name
             warn(f"{self.folder / name}: {fault}; going on from the one before")
+        last = self.folder.parent / "last.safetensors"
+        if last.exists():
+            raise InputError(
+                f"{self.folder}: holds no whole checkpoint; train anew with another --out, from the last model with "
+                f"--set start_from={shlex.quote(str(last))}"
+            )
         return None
 
     def _fault(self, path: Path, digest: str | None) -> str | None:
@@ -129,53 +151,71 @@ def write_beginning(run: Path, content: dict[str, Any]) -> None:
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Keep other processes out of a run's folder; the lock goes with the process, however it ends.
+    """Keep others out of a run's folder, and clear away what a killed process left half written.
+
+    The lock goes with the process, however it ends. Windows has none.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process, or another run in this one, holds it.
     """
     run.mkdir(parents=True, exist_ok=True)
+    place = run.resolve()
+    if place in _HELD:
+        raise InputError(f"{run}: in use by another run of this process; name another folder with --out")
     with (run / ".lock").open("a+") as file:
+        _lock(run, file)
+        _HELD.add(place)
         try:
-            # POSIX locks: processes that read pictures don't inherit them, so none outlives a killed run.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise InputError(
-                f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait for it, or name another "
-                "folder with --out"
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
+            for path in (*run.glob(".*"), *(run / "resume").glob(".*")):
+                if HALF.fullmatch(path.name):
+                    path.unlink()
+            yield
+        finally:
+            _HELD.remove(place)
+
+
+def _lock(run: Path, file: TextIO) -> None:
+    if os.name == "nt":
+        return
+    import fcntl
+
+    try:
+        # POSIX locks: processes that read pictures don't inherit them, so none outlives a killed run.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            return  # a file system without locks
+        file.seek(0)
+        raise InputError(
+            f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait for it, or name another "
+            "folder with --out"
+        ) from error
+    file.truncate(0)
+    file.write(f"{os.getpid()} on {platform.node()}\n")
+    file.flush()
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM ask for a stop in good order; the second time they mean it."""
+    """Ctrl-C, SIGTERM and a terminal that goes ask for a stop in good order; a second Ctrl-C means it.
+
+    A second SIGTERM says nothing new: torchrun passes on one that Slurm sent to all processes already.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._when = 0.0
 
     def listen(self) -> None:
-        """From now on; Lightning's own handlers, set before, would leave without a file."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+        """In place of Lightning's handlers, which leave without a file; at the end it sets back those of before."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+            if number and not (number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # nohup
                 signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        self.received = signal.Signals(number)
-
-    def __enter__(self) -> "StopSignals":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.getsignal(number)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
+        if self.received is None:
+            self.received, self._when = signal.Signals(number), time.monotonic()
+            os.write(2, b"\nsam2unet: stopping as soon as this step or validation is done (Ctrl-C again: at once)\n")
+        elif number == signal.SIGINT and time.monotonic() - self._when > 1:
+            raise KeyboardInterrupt

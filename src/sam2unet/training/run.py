@@ -1,6 +1,7 @@
 """A training run, from a folder of pairs to a model file."""
 
 import os
+import shlex
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from ..data import Augment, DataCheck, Listing, check_pairs, find_pairs, training_split
@@ -24,7 +24,9 @@ from .data_module import PairDataModule, training_batches
 from .module import Loss, SegmentationModule
 from .recipe import Recipe, load_recipe, save_recipe
 from .report import Report, environment, look_at
-from .resume import ResumeFiles, StopSignals, locked, read_beginning, step_of, write_beginning
+from .resume import ResumeFiles, locked, read_beginning, step_of, write_beginning
+
+LAST = "last.safetensors"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Run:
     @property
     def last(self) -> Path:
         """The model of the last epoch."""
-        return self.folder / "last.safetensors"
+        return self.folder / LAST
 
     @property
     def report(self) -> Path:
@@ -99,8 +101,11 @@ def train(
             raise InputError(f"--resume {folder}: the recipe comes from the run; name no other, and no keys")
         recipe_, beginning = _old(folder, data)
         if "finished" in beginning:
-            _say(console, f"{folder}: finished. To train on: --set start_from={folder / 'last.safetensors'}")
+            if _first():
+                _say(console, f"{folder}: finished. To train on: --set start_from={shlex.quote(str(folder / LAST))}")
             return Run(folder, **beginning["finished"])
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))  # else all processes begin on the first
     find_device(device)
     listing = find_pairs(beginning["data"], recipe_.class_names if recipe_.classes > 1 else ())
     with locked(folder) if _first() else nullcontext():
@@ -111,8 +116,13 @@ def _new(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe,
     """The recipe of a run that begins, and what it will write down."""
     if data is None:
         raise InputError("name a folder of pictures and masks to train on, or a run to --resume")
-    if _first() and ((folder / "last.safetensors").exists() or ResumeFiles(folder).names()):
-        raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
+    if _first() and ((folder / LAST).exists() or ResumeFiles(folder).names()):
+        raise InputError(
+            f"{folder}: holds a run already; go on with --resume {shlex.quote(str(folder))}, or name another --out"
+        )
+    # Told whole, so that the run can go on, and the recipe be repeated, from another folder.
+    files = {key: getattr(recipe, key) for key in ("trunk_weights", "start_from")}
+    recipe = recipe.model_copy(update={k: str(Path(v).absolute()) for k, v in files.items() if v and Path(v).is_file()})
     return recipe, {"data": str(Path(data).absolute())}
 
 
@@ -121,6 +131,8 @@ def _old(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]
     if not (folder / "recipe.yaml").is_file():
         raise InputError(f"{folder}: holds no run to resume (no recipe.yaml)")
     beginning = read_beginning(folder)
+    if "data" not in beginning or (ResumeFiles(folder).names() and "pairs" not in beginning):
+        raise InputError(f"{folder}: holds no run to resume (no whole resume/run.json); train anew with another --out")
     return load_recipe(folder / "recipe.yaml"), beginning | ({"data": str(Path(data).absolute())} if data else {})
 
 
@@ -157,7 +169,8 @@ def _train(
     now = beginning | {
         "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
         "pairs": [pair.key for pair in (*training, *validation)], "loss": _name(loss), "augment": _name(augment),
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "device": find_device(device).type,
+        "precision": precision_of(recipe, find_device(device)), "recipe": recipe.model_dump(mode="json"),
     }  # fmt: skip
     if checkpoint:
         for change in changes_since(beginning, now, folder):
@@ -173,11 +186,11 @@ def _train(
     about = environment(find_device(device), precision_of(recipe, find_device(device)), world)
     report = Report(folder, recipe, check, (len(training), len(validation)), about)
     models = KeepModels(folder, report)
-    with StopSignals() as signals, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
         callbacks = [
             models, *([AverageWeights(recipe.ema)] if recipe.ema else []),
-            SaveToResume(files, signals, recipe.save_minutes), ShowProgress(console, models, steps),
+            SaveToResume(files, recipe.save_minutes, f"{done} {now['frozen']}"), ShowProgress(console, models, steps),
         ]  # fmt: skip
         trainer = build_trainer(recipe, folder, device, callbacks, files, done)
         trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
@@ -198,6 +211,9 @@ def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) 
     Raises:
         InputError: it can't: other pairs, another frozen trunk, more or fewer processes, another loss or augmentation.
     """
+    edited = [key for key, value in now["recipe"].items() if beginning["recipe"].get(key) != value]
+    if edited:
+        raise InputError(f"{folder / 'recipe.yaml'}: {edited[0]} is another than when the run began; set it back")
     if beginning["pairs"] != now["pairs"]:
         differing = ", ".join(sorted(set(beginning["pairs"]) ^ set(now["pairs"]))[:3]) or "another split"
         raise InputError(
@@ -208,14 +224,13 @@ def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) 
     for key, what in (("processes", "processes"), ("loss", "loss"), ("augment", "augmentation of your own")):
         if beginning[key] != now[key]:
             raise InputError(f"{folder}: began with {what} {beginning[key]}, not {now[key]}; go on as it began")
-    return [
-        f"{key} {now[key]} in place of {beginning[key]}" for key in ("threads", "torch") if now[key] != beginning[key]
-    ]
+    kept = "threads", "torch", "device", "precision"
+    return [f"{key} {now[key]} in place of {beginning[key]}" for key in kept if now[key] != beginning[key]]
 
 
 def _first() -> bool:
     """Whether this is the process that writes."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _name(part: Any) -> str | None:

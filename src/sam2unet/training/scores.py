@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..evaluation import class_dice, class_iou, confusion, picture_dice
 from ..network import IGNORED
 
 THRESHOLDS = torch.arange(1, 100) / 100
@@ -29,15 +31,16 @@ class Scores:
     def add(self, logits: Tensor, target: Tensor, indices: Tensor, loss: Tensor) -> None:
         """Count a batch: logits (B, classes, H, W), its target, its pictures' indices, and its mean loss."""
         if self.classes == 1:
-            curves = dice_curves(logits, target).double().cpu()
+            curves = dice_curves(logits, target).cpu().double()
             self.curve += curves.sum(dim=0)
             dice = curves[:, HALF]
         else:
-            confused = confusions(logits.argmax(dim=1), target, self.classes).double().cpu()
-            self.confusion += confused.sum(dim=0)
-            dice = class_dice(confused)[:, 1:].nanmean(dim=1).nan_to_num(nan=1.0)
-        self.dice[indices.cpu()] = dice
-        self.loss[indices.cpu()] = loss.detach().double().cpu()
+            found, truth = (x.to(torch.uint8).cpu().numpy() for x in (logits.argmax(dim=1), target))
+            counts = [confusion(f, t, self.classes) for f, t in zip(found, truth, strict=True)]
+            self.confusion += torch.from_numpy(sum(counts))
+            dice = torch.tensor([picture_dice(c) for c in counts])
+        self.dice[indices.cpu()] = dice.double()
+        self.loss[indices.cpu()] = loss.detach().cpu().double()
 
     def gather(self, total: Callable[[Tensor], Tensor]) -> None:
         """Make all processes hold the counts of all: `total` adds a tensor up over them."""
@@ -53,13 +56,15 @@ class Scores:
         means = {"val_loss": float(self.loss.mean()), "val_dice": float(self.dice.mean())}
         if self.classes == 1:
             return means | {"val_iou": float((self.dice / (2 - self.dice)).mean())}
-        dice = class_dice(self.confusion)
-        iou = dice / (2 - dice)
+        counts = self.confusion.long().numpy()
+        dice, iou = class_dice(counts), class_iou(counts)
         names = class_names or [str(i) for i in range(self.classes)]
         each = {
-            f"val_{k}/{n}": float(v) for k, of in (("dice", dice), ("iou", iou)) for n, v in zip(names, of, strict=True)
+            f"val_{kind}/{name}": float(value)
+            for kind, values in (("dice", dice), ("iou", iou))
+            for name, value in zip(names, values, strict=True)
         }
-        return means | {"val_iou": float(iou.nanmean())} | each
+        return means | {"val_iou": float(np.nanmean(iou))} | each
 
     def threshold(self) -> float:
         """The one of `THRESHOLDS` with the highest mean Dice, the nearest to 0.5 of equals; 0.5 for several classes."""
@@ -83,16 +88,3 @@ def dice_curves(logits: Tensor, target: Tensor) -> Tensor:
     )
     either = found[:, 1:] + both[:, :1]
     return torch.where(either > 0, 2 * both[:, 1:] / either.clamp(min=1), 1.0)
-
-
-def confusions(found: Tensor, target: Tensor, classes: int) -> Tensor:
-    """(B, classes, classes) pixels by true class (row) and found class, of (B, H, W) each; 255 is ignored."""
-    batch = torch.arange(len(found), device=found.device)[:, None, None].expand_as(found)
-    known = target != IGNORED
-    places = (batch * classes + target)[known] * classes + found[known]
-    return torch.bincount(places, minlength=len(found) * classes**2).view(len(found), classes, classes)
-
-
-def class_dice(confusion: Tensor) -> Tensor:
-    """(..., classes) Dice from (..., classes, classes) pixels; nan where a class neither is nor was found."""
-    return 2 * confusion.diagonal(dim1=-2, dim2=-1) / (confusion.sum(dim=-1) + confusion.sum(dim=-2))
