@@ -1,11 +1,12 @@
 # make demo [DATA=folder]   train, predict and evaluate: on sample scenes, or on your own pictures and masks
 # make test                 linting, types and tests, as CI runs them
+# make kills                the test of resuming with sixty kills in place of five (some ten minutes)
 PYTHON ?= python3
 DATA ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test kills clean
 
 demo: .venv/package
 	@set -eu; data='$(DATA)'; options='--epochs 6'; \
@@ -29,6 +30,9 @@ test: .venv/tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+kills: .venv/tests
+	SAM2UNET_KILLS=60 $(BIN)/pytest tests/training/test_resume.py -k killed_at -s
 
 .venv/package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -34,8 +34,9 @@ SAME = "epoch", "step", "loss", "val_loss", "val_dice", "val_iou", "threshold", 
 
 def run_with_kills(data: Path, out: Path, settings: dict, seed: int, most: int) -> int:
     command = [sys.executable, KILLS, data, out, json.dumps(settings), seed, most]
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=500)
+    result = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=1800)
     assert result.returncode == 0, result.stderr
+    print(f"{out.name}: {result.stdout.splitlines()[-1]}")
     return json.loads(result.stdout.splitlines()[-1])["kills"]
 
 
@@ -81,9 +82,10 @@ def cut_short(monkeypatch: pytest.MonkeyPatch, after: int, data: Path, out: Path
 
 
 def test_killed_at_any_time_it_ends_with_the_same_weights(scenes, tmp_path):
-    assert run_with_kills(scenes, tmp_path / "whole", RICH, 0, 0) == 0
-    kills = run_with_kills(scenes, tmp_path / "killed", RICH, 1, 6)
-    assert kills >= 3
+    most = int(os.environ.get("SAM2UNET_KILLS", "5"))  # more of them: make kills
+    settings = RICH | {"epochs": 3 + most // 5}
+    assert run_with_kills(scenes, tmp_path / "whole", settings, 0, 0) == 0
+    assert run_with_kills(scenes, tmp_path / "killed", settings, 1, most) >= most // 2
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -260,12 +262,8 @@ def test_a_run_in_use_is_left_alone_and_the_lock_goes_with_its_process(tmp_path,
     holder.kill()
     holder.join()
     assert run(*command).code == 0
-    with (
-        locked(tmp_path / "own"),
-        pytest.raises(InputError, match="another run of this process"),
-        locked(tmp_path / "own"),
-    ):
-        pass
+    with locked(tmp_path / "own"), pytest.raises(InputError, match="another run of this process"):
+        locked(tmp_path / "own").__enter__()
 
 
 def test_resuming_takes_data_and_recipe_from_the_run(scenes, whole, tmp_path, monkeypatch, run):

@@ -35,17 +35,17 @@ def test_a_run_leaves_models_recipe_and_logs(trained):
 
 def test_training_learns(scenes, tmp_path):
     run = sam2unet.train(
-        scenes, out=tmp_path / "run", **SHORT | {"epochs": 60, "lr": 3e-3, "trunk_lr": 3e-3}, device="cpu"
+        scenes, out=tmp_path / "run", **SHORT | {"epochs": 40, "lr": 3e-3, "trunk_lr": 3e-3}, device="cpu"
     )
     with (tmp_path / "run/metrics.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    assert np.mean(losses[-5:]) < 0.6 * losses[0]
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
     with (tmp_path / "run/metrics.csv").open() as file:
         dice = [float(row["val_dice"]) for row in csv.DictReader(file)]
     best, last = (load_model(path).card.metrics for path in (run.best, run.last))
     assert best["val_dice"] == run.metrics["val_dice"] == pytest.approx(max(dice))
     assert best["epoch"] == 1 + int(np.argmax(dice))
-    assert (last["val_dice"], last["epoch"]) == (pytest.approx(dice[-1]), 60)
+    assert (last["val_dice"], last["epoch"]) == (pytest.approx(dice[-1]), 40)
 
 
 def test_same_seed_same_weights_whatever_the_workers(scenes, tmp_path):
@@ -178,7 +178,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(trained):
         "sam2unet predict",
     ):
         assert word in page
-    rows = list(csv.DictReader((trained / "metrics.csv").open()))
+    rows = list(csv.DictReader((trained / "metrics.csv").read_text().splitlines()))
     for row in rows:
         assert f"Dice, epoch {row['epoch']}: {float(row['val_dice']):.4g}" in page
     assert page.count("<figure><div") == 1  # the one validation picture
@@ -189,7 +189,7 @@ def test_tensorboard_has_the_same(trained):
 
     events = EventAccumulator(str(trained / "tensorboard"))
     events.Reload()
-    rows = list(csv.DictReader((trained / "metrics.csv").open()))
+    rows = list(csv.DictReader((trained / "metrics.csv").read_text().splitlines()))
     for name in ("loss", "val_loss", "val_dice", "val_iou", "threshold", "lr"):
         values = [(event.step, event.value) for event in events.Scalars(name)]
         assert values == [(int(row["step"]), pytest.approx(float(row[name]))) for row in rows]

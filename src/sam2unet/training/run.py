@@ -178,6 +178,8 @@ def _train(
     if first:
         write_beginning(folder, now)
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), steps, loss)
+    if recipe.precision == "64-true":
+        module.double()  # Lightning does so only after loading a checkpoint, which would be rounded
     loaders = PairDataModule(training, validation, model.card, recipe, augment)
     height, width = model.card.size
     if checkpoint:
