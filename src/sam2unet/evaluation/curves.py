@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 520, 250, 46, 12, 30, 12
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 520, 256, 46, 12, 34, 12
 COLOURS = ("var(--bar)", "var(--second)", "var(--third)")
 
 
@@ -49,7 +49,7 @@ def curves(
         for x in nice_ticks(first, last, 8)
         if first <= x <= last and (x == int(x) or not all(x == int(x) for x in xs))
     ]
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 1}" text-anchor="end">{html.escape(x_name)}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{html.escape(x_name)}</text>')
     if mark:
         x, end = across(mark[0]), "end" if mark[0] > (first + last) / 2 else "start"
         parts.append(
