@@ -43,6 +43,9 @@ def main() -> None:
             raise
         print(f"sam2unet: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("sam2unet: interrupted", file=sys.stderr)
+        sys.exit(130)
     except Stopped as stop:
         if int(os.environ.get("RANK", 0)) == 0:
             print(f"sam2unet: {stop}", file=sys.stderr)

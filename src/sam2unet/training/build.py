@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
-from ..device import find_device, has_bf16
+from ..device import has_bf16
 from ..errors import InputError
 from ..network import Adapter, SAM2UNet
 from ..weights import OFFICIAL, Unreachable, cached, fetch, load_model, load_trunk, tensor_digests
@@ -117,23 +117,22 @@ def precision_of(recipe: Recipe, device: torch.device) -> Any:
 
 
 def build_trainer(
-    recipe: Recipe, folder: Path, device: str, callbacks: list[pl.Callback], files: ResumeFiles, done: int = 0
+    recipe: Recipe, folder: Path, device: torch.device, callbacks: list[pl.Callback], files: ResumeFiles, done: int
 ) -> pl.Trainer:
     """Lightning's trainer as a recipe wants it, on one device, or under torchrun on one for each process.
 
     `done`: how many steps were made before; what the logs say of later ones is of a run that was cut off.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    place = find_device(device)
     world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    devices: Any = local if world > 1 or place.index is None else [place.index]
+    devices: Any = local if world > 1 or device.index is None else [device.index]
     return pl.Trainer(
-        accelerator=place.type,
+        accelerator=device.type,
         devices=devices,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        sync_batchnorm=place.type == "cuda" and world > 1,  # torch has it for CUDA only
-        precision=precision_of(recipe, place),
+        sync_batchnorm=device.type == "cuda" and world > 1,  # torch has it for CUDA only
+        precision=precision_of(recipe, device),
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip_norm,

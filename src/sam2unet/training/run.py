@@ -104,12 +104,12 @@ def train(
             if _first():
                 _say(console, f"{folder}: finished. To train on: --set start_from={shlex.quote(str(folder / LAST))}")
             return Run(folder, **beginning["finished"])
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))  # else all processes begin on the first
-    find_device(device)
+    if device in ("auto", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # else all processes begin on the first
+    place = find_device(device)
     listing = find_pairs(beginning["data"], recipe_.class_names if recipe_.classes > 1 else ())
     with locked(folder) if _first() else nullcontext():
-        return _train(folder, recipe_, beginning, listing, device, loss, augment, console, resume is not None)
+        return _train(folder, recipe_, beginning, listing, place, loss, augment, console, resume is not None)
 
 
 def _new(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
@@ -137,7 +137,7 @@ def _old(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]
 
 
 def _train(
-    folder: Path, recipe: Recipe, beginning: dict[str, Any], listing: Listing, device: str,
+    folder: Path, recipe: Recipe, beginning: dict[str, Any], listing: Listing, device: torch.device,
     loss: Loss | None, augment: Augment | None, console: Console, resumed: bool,
 ) -> Run:  # fmt: skip
     """The run in its folder, which no other process touches."""
@@ -169,8 +169,8 @@ def _train(
     now = beginning | {
         "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
         "pairs": [pair.key for pair in (*training, *validation)], "loss": _name(loss), "augment": _name(augment),
-        "threads": torch.get_num_threads(), "torch": torch.__version__, "device": find_device(device).type,
-        "precision": precision_of(recipe, find_device(device)), "recipe": recipe.model_dump(mode="json"),
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "device": device.type,
+        "precision": precision_of(recipe, device), "recipe": recipe.model_dump(mode="json"),
     }  # fmt: skip
     if checkpoint:
         for change in changes_since(beginning, now, folder):
@@ -185,7 +185,7 @@ def _train(
     if checkpoint:
         say(f"Going on after step {done} of {steps}")
     say(f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}")
-    about = environment(find_device(device), precision_of(recipe, find_device(device)), world)
+    about = environment(device, now["precision"], world)
     report = Report(folder, recipe, check, (len(training), len(validation)), about)
     models = KeepModels(folder, report)
     with warnings.catch_warnings():
@@ -199,7 +199,7 @@ def _train(
     run = Run(folder, models.best, models.history)
     if first:
         with progress_bar(console, "drawing the report") as progress:
-            shown = look_at(run.best, validation, models.best_dice, find_device(device), progress)
+            shown = look_at(run.best, validation, models.best_dice, device, progress)
         report.write(models.history, models.best, models.best_dice, shown)
         report.to_tensorboard(shown, steps)
         files.keep(1)
