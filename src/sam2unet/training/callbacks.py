@@ -143,11 +143,16 @@ def averaged(module: pl.LightningModule) -> dict[str, Tensor]:
 
 
 class SaveToResume(pl.Callback):
-    """Writes a checkpoint after each epoch, every few minutes inside one, and when asked to stop."""
+    """Writes a checkpoint after an epoch, every few minutes inside one, and when asked to stop.
+
+    Where epochs are short not after each, so that writing takes at most about a twentieth of the time.
+    """
+
+    SHARE = 20
 
     def __init__(self, files: ResumeFiles, minutes: float, beginning: str):
         self.files, self.seconds, self.beginning = files, 60 * minutes, beginning
-        self.signals, self.saved = StopSignals(), 0.0
+        self.signals, self.saved, self.cost = StopSignals(), 0.0, 0.0
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """All processes must begin alike: each has looked for the trunk and for the checkpoint itself."""
@@ -173,12 +178,7 @@ class SaveToResume(pl.Callback):
         """Between two steps; not after the last of an epoch, which its validation follows."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
             return
-        wishes = torch.tensor([
-            self.signals.received is not None, time.monotonic() - self.saved >= self.seconds
-        ])  # fmt: skip
-        if trainer.world_size > 1:  # all processes save and stop after the same step
-            wishes = trainer.strategy.reduce(wishes.float().to(module.device), reduce_op="sum") > 0
-        stop, due = wishes.tolist()
+        stop, due = self._wishes(trainer, module, self.seconds)
         if stop or due:
             self._save(trainer)
         if stop:
@@ -186,16 +186,26 @@ class SaveToResume(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After validation."""
-        self._save(trainer)
-        stop = self.signals.received is not None
-        if trainer.world_size > 1:
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        stop, due = self._wishes(trainer, module, min(self.seconds, self.SHARE * self.cost))
+        if stop or due or last:
+            self._save(trainer)
+        if stop and not last:
             self._leave(trainer)
 
+    def _wishes(self, trainer: pl.Trainer, module: pl.LightningModule, seconds: float) -> list[bool]:
+        """Whether to stop, and whether `seconds` have gone since the last file; the same in all processes."""
+        wishes = torch.tensor([self.signals.received is not None, time.monotonic() - self.saved >= seconds])
+        if trainer.world_size > 1:
+            wishes = trainer.strategy.reduce(wishes.float().to(module.device), reduce_op="sum") > 0
+        found: list[bool] = wishes.tolist()
+        return found
+
     def _save(self, trainer: pl.Trainer) -> None:
+        before = time.monotonic()
         trainer.save_checkpoint(self.files.path(trainer.global_step), weights_only=False)
         self.saved = time.monotonic()
+        self.cost = self.saved - before
 
     def _leave(self, trainer: pl.Trainer) -> None:
         number = self.signals.received
