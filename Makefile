@@ -22,8 +22,8 @@ demo: .venv/package
 	$(BIN)/sam2unet predict runs/demo/best.safetensors "$$data/test" --out runs/demo/masks \
 		--overlay --save probability; \
 	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json \
-		--html runs/demo/report.html --title "SAM2-UNet on $$data/test"
-	@echo "Look at $(CURDIR)/runs/demo/report.html; the model, masks and overlays are beside it."
+		--html runs/demo/evaluation.html --title "SAM2-UNet on $$data/test"
+	@echo "Look at $(CURDIR)/runs/demo/evaluation.html, and report.html of the training; the model, masks and overlays are beside."
 
 test: .venv/tests
 	$(BIN)/ruff check .
