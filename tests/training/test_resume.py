@@ -112,6 +112,19 @@ def test_one_killed_before_its_first_file_starts_anew(scenes, whole, tmp_path, m
     assert run("train", scenes, "--out", tmp_path / "other", "--device", "cpu", *settings).code == 0
 
 
+def test_killed_between_its_first_model_and_its_first_file_it_starts_anew(scenes, whole, tmp_path, monkeypatch):
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeFiles, "save_checkpoint", kill)
+        with pytest.raises(Killed):
+            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT | {"save_minutes": 5})
+    assert (tmp_path / "run/last.safetensors").exists()
+    sam2unet.train(resume=tmp_path / "run", device="cpu")
+    assert_same_run(whole, tmp_path / "run")
+
+
 @pytest.mark.parametrize("fault", ["torn", "changed", "missing", "empty"])
 def test_a_damaged_newest_file_falls_back_to_the_one_before(fault, scenes, whole, tmp_path, monkeypatch, run):
     cut_short(monkeypatch, 6, scenes, tmp_path / "run")

@@ -95,19 +95,19 @@ class ResumeFiles(CheckpointIO):
     def newest(self, warn: Callable[[str], object]) -> Path | None:
         """The newest checkpoint that is whole; `warn` hears of newer ones that are torn or missing.
 
-        None if the run has not come to the end of an epoch yet, and there is none.
+        None if none was written yet, or none is whole of a run that has no model yet.
 
         Raises:
             InputError: none is whole, and to begin anew would lose what is there.
         """
-        sums = self.sums()
-        for name in self.names():
+        sums, names = self.sums(), self.names()
+        for name in names:
             fault = self._fault(self.folder / name, sums.get(name))
             if fault is None:
                 return self.folder / name
             warn(f"{self.folder / name}: {fault}; going on from the one before")
         last = self.folder.parent / "last.safetensors"
-        if last.exists():
+        if names and last.exists():
             raise InputError(
                 f"{self.folder}: holds no whole checkpoint; train anew with another --out, from the last model with "
                 f"--set start_from={shlex.quote(str(last))}"
