@@ -89,7 +89,9 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train on a folder of pictures and masks, or go on with a run."""
-    if (out is None) == (resume is None):
+    if out and resume:
+        raise InputError("--out begins a run and --resume goes on with one: name one of them")
+    if not out and not resume:
         raise InputError("name a folder for the run with --out, or a run to go on with by --resume")
     from .training import train as run_training
     from .training.recipe import Recipe, unknown_key

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import sam2unet
+from sam2unet.data import write_scenes
 from sam2unet.errors import InputError
 from sam2unet.training.resume import ResumeFiles, locked
 
@@ -283,7 +284,11 @@ def test_resuming_takes_data_and_recipe_from_the_run(scenes, whole, tmp_path, mo
     shutil.copytree(scenes, tmp_path / "data")
     cut_short(monkeypatch, 2, tmp_path / "data", tmp_path / "run")
     (tmp_path / "data").rename(tmp_path / "moved")
-    assert str(tmp_path / "data") in run("train", "--resume", tmp_path / "run").err
+    assert "if the data has moved: train NEW_PLACE --resume" in run("train", "--resume", tmp_path / "run").err
+    write_scenes(tmp_path / "other", train=8, test=3, side=64, seed=1)  # other pictures of the same names
+    result = run("train", tmp_path / "other", "--resume", tmp_path / "run", "--device", "cpu")
+    assert result.code == 2
+    assert "holds other pairs" in result.err
     for words in (["--epochs", 5], ["--recipe", "paper"], ["--set", "lr=1"]):
         result = run("train", "--resume", tmp_path / "run", *words)
         assert result.code == 2

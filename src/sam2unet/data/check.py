@@ -76,7 +76,7 @@ def check_pairs(
                 part.foreground.append(reading.foreground)
                 if reading.size:
                     part.sizes[reading.size] += 1
-    _judge(result, listing)
+    _judge(result, listing, classes)
     return result
 
 
@@ -96,7 +96,7 @@ def _read(pair: Pair, classes: int) -> _Reading:
     return _Reading(size, mask.kind, float(np.mean(foreground)))
 
 
-def _judge(result: DataCheck, listing: Listing) -> None:
+def _judge(result: DataCheck, listing: Listing, classes: int) -> None:
     """Fill in what follows from all the readings together."""
     for split, part in result.parts.items():
         where = f"{listing.root}{f' ({split})' if split else ''}"
@@ -108,6 +108,16 @@ def _judge(result: DataCheck, listing: Listing) -> None:
             for share, word in ((0, "empty"), (1, "full")):
                 if set(part.foreground) == {share}:
                     result.errors.append(f"{where}: all {len(part.foreground)} masks are {word}: nothing to learn")
+        if classes > 1 and part.kinds["0/255"]:
+            result.warnings.append(
+                f"{where}: {part.kinds['0/255']} mask(s) of 0 and 255, which is ignored beside several classes; "
+                "store each pixel's class, or use classes 1"
+            )
+        if classes == 1 and part.kinds["class indices"] + part.kinds["palette"]:
+            result.warnings.append(
+                f"{where}: {part.kinds['class indices'] + part.kinds['palette']} mask(s) of class indices; all above 0 "
+                "count as one object, unless classes says how many there are"
+            )
         if "colours" in part.kinds:
             result.warnings.append(f"{where}: {part.kinds['colours']} mask(s) in colours; all but black is foreground")
         if part.kinds["soft"]:

@@ -187,8 +187,8 @@ def _lock(run: Path, file: TextIO) -> None:
             return  # a file system without locks
         file.seek(0)
         raise InputError(
-            f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait for it, or name another "
-            "folder with --out"
+            f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait until it is done, or "
+            "train into another folder"
         ) from error
     file.truncate(0)
     file.write(f"{os.getpid()} on {platform.node()}\n")

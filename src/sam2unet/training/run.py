@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 import torch
 from rich.console import Console
 
-from ..data import Augment, DataCheck, Listing, check_pairs, find_pairs, training_split
+from ..data import Augment, DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, training_split
 from ..data.report import print_check
 from ..device import find_device
 from ..errors import InputError
@@ -133,6 +133,10 @@ def _old(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]
     beginning = read_beginning(folder)
     if "data" not in beginning or (ResumeFiles(folder).names() and "pairs" not in beginning):
         raise InputError(f"{folder}: holds no run to resume (no whole resume/run.json); train anew with another --out")
+    if not data and not Path(beginning["data"]).is_dir():
+        raise InputError(
+            f"{beginning['data']}: no such folder; if the data has moved: train NEW_PLACE --resume {folder}"
+        )
     return load_recipe(folder / "recipe.yaml"), beginning | ({"data": str(Path(data).absolute())} if data else {})
 
 
@@ -168,7 +172,8 @@ def _train(
     model = build_model(recipe, trunk, say)
     now = beginning | {
         "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
-        "pairs": [pair.key for pair in (*training, *validation)], "loss": _name(loss), "augment": _name(augment),
+        "pairs": {pair.key: _sizes(pair) for pair in (*training, *validation)},
+        "loss": _name(loss), "augment": _name(augment),
         "threads": torch.get_num_threads(), "torch": torch.__version__, "device": device.type,
         "precision": precision_of(recipe, device), "recipe": recipe.model_dump(mode="json"),
     }  # fmt: skip
@@ -216,8 +221,9 @@ def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) 
     edited = [key for key, value in now["recipe"].items() if beginning["recipe"].get(key) != value]
     if edited:
         raise InputError(f"{folder / 'recipe.yaml'}: {edited[0]} is another than when the run began; set it back")
-    if beginning["pairs"] != now["pairs"]:
-        differing = ", ".join(sorted(set(beginning["pairs"]) ^ set(now["pairs"]))[:3]) or "another split"
+    if list(beginning["pairs"].items()) != list(now["pairs"].items()):
+        others = {key for key, _ in beginning["pairs"].items() ^ now["pairs"].items()}
+        differing = ", ".join(sorted(others)[:3]) or "another split"
         raise InputError(
             f"{now['data']}: holds other pairs than when {folder} began ({differing}); put them back, or train anew"
         )
@@ -228,6 +234,12 @@ def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) 
             raise InputError(f"{folder}: began with {what} {beginning[key]}, not {now[key]}; go on as it began")
     kept = "threads", "torch", "device", "precision"
     return [f"{key} {now[key]} in place of {beginning[key]}" for key in kept if now[key] != beginning[key]]
+
+
+def _sizes(pair: Pair) -> str:
+    """Bytes of a pair's files: other pictures often have the same names, hardly the same sizes."""
+    mask = pair.mask.file if isinstance(pair.mask, Polygons) else pair.mask
+    return f"{pair.image.stat().st_size}+{mask.stat().st_size}"
 
 
 def _first() -> bool:

@@ -26,7 +26,8 @@ def inspect_file(path: str | Path) -> dict[str, str]:
             "kind": f"model of sam2unet {header.get('version')}", "trunk": card.trunk,
             "frozen trunk": header.get("trunk_source", "") if header.get("trunk_source") != "null" else "in the file",
             "classes": str(card.classes), "class names": ", ".join(card.class_names) or "–",
-            "size": "{}x{}".format(*card.size), "metrics": str(card.metrics), "recipe": str(card.recipe), **facts,
+            "size": "{}x{}".format(*card.size), "mean, std": f"{card.mean}, {card.std}",
+            "threshold": f"{card.threshold:g}", "metrics": str(card.metrics), "recipe": str(card.recipe), **facts,
         }  # fmt: skip
     if "encoder.patch_embed.proj.weight" in tensors:
         trunk = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
