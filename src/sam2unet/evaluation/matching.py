@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from ..data import Polygons, find_images, find_masks, match
-from ..data.image_file import open_picture
 from ..errors import InputError
 
 
@@ -72,14 +71,24 @@ def find_predictions(folder: Path, *, maps: bool = True) -> dict[str, Path]:
 def holds_classes(predictions: Path, classes: int | None = None) -> bool:
     """Whether several classes are to be evaluated: as `classes` says, else if a picture has a coloured palette.
 
+    Only the pictures' heads are read, unless they have a palette; a broken one is for who reads it to tell.
+
     Raises:
-        InputError: `classes` is below 1 or above 254, or a picture is broken.
+        InputError: `classes` is below 1 or above 254.
     """
     if classes is not None:
         if not 1 <= classes <= 254:
             raise InputError(f"classes is {classes}: it must be 1 to 254")
         return classes > 1
-    return any(has_coloured_palette(open_picture(path)) for path in find_predictions(predictions, maps=False).values())
+    return any(_coloured(path) for path in find_predictions(predictions, maps=False).values())
+
+
+def _coloured(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return has_coloured_palette(picture)
+    except Exception:  # what Pillow's readers raise on broken files is without end
+        return False
 
 
 def has_coloured_palette(picture: Image.Image) -> bool:
