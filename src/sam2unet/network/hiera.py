@@ -7,6 +7,7 @@ Parameter names are those of Meta's checkpoints below `image_encoder.trunk.`.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,13 +45,59 @@ TRUNKS = {
 
 def max_pool(x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, H/2, W/2, C)"""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return cast(Tensor, MaxPool.apply(x))
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+class MaxPool(torch.autograd.Function):
+    """2x2 max pooling that keeps a byte for each value it gives; torch keeps what came in, and an int64 for each."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H/2, W/2, C); the first of equal values counts, row by row."""
+        top_left, top_right, low_left, low_right = corners(x)
+        top, low = torch.maximum(top_left, top_right), torch.maximum(low_left, low_right)
+        below = low > top
+        right = (low_right > low_left) & below | (top_right > top_left) & ~below
+        ctx.save_for_backward(right.to(torch.uint8) + 2 * below.to(torch.uint8))
+        return torch.maximum(top, low)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """To the largest of each window."""
+        (which,) = ctx.saved_tensors
+        batch, height, width, channels = which.shape
+        back = gradient.new_empty(batch, 2 * height, 2 * width, channels)
+        for number, corner in enumerate(corners(back)):
+            torch.mul(gradient, which == number, out=corner)
+        return back
+
+
+def corners(x: Tensor) -> list[Tensor]:
+    """The four (B, H/2, W/2, C) that make up the 2x2 windows of (B, H, W, C), row by row."""
+    return [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
 def spans(length: int, window: int) -> list[tuple[int, int]]:
     """Cut [0, length) into the part that whole windows cover and the rest; empty parts are left out."""
     whole = length // window * window
     return [(a, b) for a, b in ((0, whole), (whole, length)) if b > a]
+
+
+FUSED_FROM = 1024 * 1024
+"""So many scores of one head are not kept in memory."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+    """softmax(q k^T / sqrt(d) + added) v; q (B, heads, N, d), k and v (B, heads, K, d), added (N, K).
+
+    On a CPU torch's fused kernel is slow for the few keys of a window: its way back takes 1.5 to 18 times as long.
+    """
+    if q.device.type != "cpu" or q.shape[2] * k.shape[2] >= FUSED_FROM:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=added)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return (scores if added is None else scores + added).softmax(dim=-1) @ v
 
 
 class Attention(nn.Module):
@@ -93,14 +140,14 @@ class Attention(nn.Module):
         h, w = cut[0] // stride, cut[1] // stride
         q, k, v = self._partition(q, h, w), self._partition(k, *cut), self._partition(v, *cut)
         absent = self.window**2 - cut[0] * cut[1] if self.window else 0
-        scores = None
+        added = None
         if absent:
             _, pad_k, pad_v = self.qkv.bias.to(k.dtype).view(3, 1, self.num_heads, 1, -1).expand(-1, len(k), -1, -1, -1)
             k, v = torch.cat([k, pad_k], dim=2), torch.cat([v, pad_v], dim=2)
-            scores = k.new_zeros(k.shape[2])
-            scores[-1] = math.log(absent)
-            scores = scores.expand(q.shape[2], -1)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
+            added = k.new_zeros(k.shape[2])
+            added[-1] = math.log(absent)
+            added = added.expand(q.shape[2], -1)
+        x = attend(q, k, v, added)
         x = x.transpose(1, 2).reshape(batch, height // h, width // w, h, w, channels)
         return x.transpose(2, 3).reshape(batch, height, width, channels)
 
@@ -156,8 +203,9 @@ class Hiera(nn.Module):
     the projections back into the residual stream scaled by 1 / sqrt(2 depth).
     """
 
-    recompute = False
-    """Whether training keeps only what enters each block and computes the rest again on the way back."""
+    recompute = 0
+    """Of how many of the first blocks training keeps only what enters them, and computes the rest again on the way
+    back. The first keep the most for the least arithmetic: their maps are the largest."""
 
     def __init__(self, shape: TrunkShape):
         super().__init__()
@@ -206,12 +254,13 @@ class Hiera(nn.Module):
         x = x + self._position(x.shape[1], x.shape[2])
         features = []
         for i, (adapt, block) in enumerate(zip(before_block, self.blocks, strict=True)):
-            x = self._run(block, adapt, x)
+            x = self._recomputed(block, adapt, x) if i < self.recompute else block(adapt(x))
             if i in self.stage_ends:
                 features.append(x.permute(0, 3, 1, 2))
         return features
 
-    def _run(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        if not (self.recompute and torch.is_grad_enabled()):
+    def _recomputed(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
             return block(adapt(x))
-        return checkpoint(lambda entered: block(adapt(entered)), x, use_reentrant=False)
+        # Nothing is drawn at random inside a block.
+        return checkpoint(lambda x: block(adapt(x)), x, use_reentrant=False, preserve_rng_state=False)

@@ -44,6 +44,8 @@ class TrunkSource:
     name: str | None
     """Its name in the catalogue of official trunks, if it has one."""
     path: str
+    narrowed: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of those that the network keeps in bf16, as it keeps them."""
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..network import SAM2UNet, deep_supervision_loss, structure_loss
+from ..weights import narrow_frozen
 from .recipe import Recipe
 from .scores import Scores
 
@@ -50,6 +51,11 @@ class SegmentationModule(pl.LightningModule):
         self.step_loss = math.nan
         self.loss_sum, self.seen = 0.0, 0
         """Over the pictures of this epoch and process."""
+
+    def on_fit_start(self) -> None:
+        """What is frozen, in the precision that it is used in."""
+        if self.trainer.precision == "bf16-mixed":
+            narrow_frozen(self.model)
 
     def _structure_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
@@ -144,7 +150,7 @@ class SegmentationModule(pl.LightningModule):
             for in_trunk, lr in ((False, self.recipe.lr), (True, self.recipe.trunk_lr))
         ]
         optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+            [group for group in groups if group["params"]], weight_decay=self.recipe.weight_decay, fused=True
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: lr_factor(self.recipe, step, self.total_steps)

@@ -62,7 +62,7 @@ class Recipe(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None
     weighted_bce: bool
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"]
-    recompute: bool
+    recompute: Literal["auto"] | Share
     workers: Annotated[Whole, Field(ge=0)]
     save_minutes: Annotated[float, Field(ge=0)]
     val_share: Annotated[float, Field(gt=0, lt=1)]

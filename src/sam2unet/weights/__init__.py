@@ -4,7 +4,7 @@ from .catalogue import OFFICIAL
 from .hub import Unreachable, cached, fetch
 from .inspect import inspect_file
 from .model_file import load_model, read_recipe, save_model
-from .trunk_file import load_trunk, read_trunk, tensor_digests, trunk_source
+from .trunk_file import load_trunk, narrow_frozen, read_trunk, tensor_digests, trunk_source
 
 __all__ = [
     "OFFICIAL",
@@ -14,6 +14,7 @@ __all__ = [
     "inspect_file",
     "load_model",
     "load_trunk",
+    "narrow_frozen",
     "read_recipe",
     "read_trunk",
     "save_model",

@@ -39,7 +39,8 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
     if source:
         digests = tensor_digests(model.trunk.state_dict())
         trained = {name for name, parameter in model.trunk.named_parameters() if parameter.requires_grad}
-        unchanged = {name for name, digest in digests.items() if source.digests.get(name) == digest} - trained
+        known = source.digests.items() | source.narrowed.items()
+        unchanged = {name for name, digest in digests.items() if (name, digest) in known} - trained
         tensors = {name: value for name, value in tensors.items() if name.removeprefix("trunk.") not in unchanged}
         source = source if unchanged else None
     reference = source and {"sha256": source.sha256, "name": source.name, "path": source.path}
