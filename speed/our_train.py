@@ -1,6 +1,8 @@
-"""A training step of ours, as `sam2unet train` does it, or of the plain network that it began as.
+"""A training step of ours, as `sam2unet train` does it, or without something of it.
 
-    python our_train.py ours|padded TRUNK DEVICE START BATCH [KEY=VALUE ...]
+    python our_train.py ours|padded|GAIN TRUNK DEVICE START BATCH [KEY=VALUE ...]
+
+"padded" is the plain network that it began as; GAIN one of GAINS, and then the step is done without that one.
 
 Reads the network's first weights from START, or writes them there if there are none yet; takes the pictures and masks
 in BATCH. Keys are those of recipes.
@@ -22,14 +24,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sam2unet.device import keep_memory
-from sam2unet.network import SAM2UNet, deep_supervision_loss
-from sam2unet.network.hiera import Attention, max_pool
+from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera
+from sam2unet.network import loss as network_loss
+from sam2unet.network.hiera import Attention
+from sam2unet.training import module as training_module
 from sam2unet.training.build import build_model, build_trainer
 from sam2unet.training.module import SegmentationModule
 from sam2unet.training.recipe import Recipe, load_recipe
 from sam2unet.training.resume import ResumeFiles
 from sam2unet.weights import trunk_source
 from sam2unet.weights.state_dict_adapter import from_upstream
+
+ADAMW = torch.optim.AdamW
 
 
 def padded_attention(self: Attention, x: Tensor) -> Tensor:
@@ -42,18 +48,24 @@ def padded_attention(self: Attention, x: Tensor) -> Tensor:
     cut = (side, side) if self.window else (height, width)
     q, k, v = self.qkv(x).chunk(3, dim=-1)
     stride = 2 if self.pool else 1
-    q = max_pool(q) if self.pool else q
+    q = hiera.max_pool(q) if self.pool else q
     h, w = cut[0] // stride, cut[1] // stride
     x = F.scaled_dot_product_attention(self._partition(q, h, w), self._partition(k, *cut), self._partition(v, *cut))
     rows, columns = full[0] // cut[0], full[1] // cut[1]
-    x = x.transpose(1, 2).reshape(batch, rows, columns, h, w, -1).transpose(2, 3).reshape(batch, rows * h, columns * w, -1)
+    x = (
+        x.transpose(1, 2)
+        .reshape(batch, rows, columns, h, w, -1)
+        .transpose(2, 3)
+        .reshape(batch, rows * h, columns * w, -1)
+    )
     return self.proj(x[:, : height // stride, : width // stride])
 
 
 def load(model: SAM2UNet, start: Path) -> None:
     """The weights that all sides begin with."""
     if start.exists():
-        model.load_state_dict(from_upstream(torch.load(start, map_location="cpu")))
+        state = torch.load(start, map_location="cpu")
+        model.load_state_dict(from_upstream(state) if "encoder.pos_embed" in state else state)
     else:
         torch.save(model.state_dict(), start)
 
@@ -61,7 +73,7 @@ def load(model: SAM2UNet, start: Path) -> None:
 def train_padded(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.device) -> None:
     """The published step on our network, padded and in float32."""
     Attention.forward = padded_attention  # type: ignore[method-assign]
-    model = build_model(recipe.model_copy(update={"recompute": 0}), None)
+    model = build_model(recipe, None)
     load(model, start)
     model.to(device).train()
     images, masks = (part.to(device) for part in batch)
@@ -113,13 +125,42 @@ def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.d
         trainer.fit(module, endless)
 
 
+def one_pass_weight(target: Tensor) -> Tensor:
+    """The weight of the loss by means over 31x31 pixels, at once."""
+    return 1 + 5 * (F.avg_pool2d(target, 31, stride=1, padding=15) - target).abs()
+
+
+def plain_pool(x: Tensor) -> Tensor:
+    """torch's own pooling, which keeps what comes in."""
+    return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+GAINS: dict[str, Any] = {
+    "bf16": {"precision": "32-true"},
+    "windows-not-padded": (Attention, "forward", padded_attention),
+    "attention-by-products": (hiera, "FUSED_FROM", 0),
+    "trunk-kept-in-bf16": (training_module, "narrow_frozen", lambda model: None),
+    "loss-in-two-passes": (network_loss, "boundary_weight", one_pass_weight),
+    "pooling-by-bytes": (hiera, "max_pool", plain_pool),
+    "memory-kept": (sys.modules[__name__], "keep_memory", lambda: None),
+    "fused-adamw": (torch.optim, "AdamW", lambda groups, fused, **keys: ADAMW(groups, **keys)),
+    "recompute": {"recompute": 0},
+}
+"""What undoes each: keys of the recipe, or what to put in place of something."""
+
+
 def main() -> None:
     side, trunk, device, start, batch, *keys = sys.argv[1:]
     parts = torch.load(batch)
     changes = {"trunk": trunk, "train_trunk": "none", "batch_size": len(parts[0]), "warmup": 0}
     changes |= {key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in keys)}
-    recipe = load_recipe("general", changes)
-    {"ours": train_ours, "padded": train_padded}[side](recipe, Path(start), parts, torch.device(device))
+    undone = GAINS.get(side, {"recompute": 0} if side == "padded" else {})
+    if isinstance(undone, dict):
+        changes |= undone
+    else:
+        setattr(*undone)
+    run = train_padded if side == "padded" else train_ours
+    run(load_recipe("general", changes), Path(start), parts, torch.device(device))
 
 
 if __name__ == "__main__":

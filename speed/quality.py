@@ -37,7 +37,9 @@ def arguments() -> argparse.Namespace:
 
 def sam2unet(*words: Any) -> None:
     """A command of the package."""
-    done = subprocess.run([Path(sys.executable).with_name("sam2unet"), *map(str, words)], capture_output=True, text=True)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("sam2unet"), *map(str, words)], capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(done.stderr)
 
@@ -76,8 +78,12 @@ def main() -> None:
         history = train(options, run, folder, epochs)
         best, last = score(options, folder, "best"), score(options, folder, "last")
         minutes = sum(row["seconds"] for row in history) / 60
-        rows.append([run, str(epochs), f"{minutes:.1f}", *(f"{s[m]:.4f}" for s in (best, last) for m in ("mDice", "mIoU"))])
-        print(table(["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"], rows), flush=True)
+        rows.append(
+            [run, str(epochs), f"{minutes:.1f}", *(f"{s[m]:.4f}" for s in (best, last) for m in ("mDice", "mIoU"))]
+        )
+        print(
+            table(["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"], rows), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class Side:
             if line.startswith("{"):  # whatever else libraries print
                 answer: dict[str, Any] = json.loads(line)
                 return answer
-        sys.exit(f"{self.name}: ended with exit code {self.process.wait()} before it answered; see above")
+        self.process.communicate()
+        sys.exit(f"{self.name}: ended with exit code {self.process.returncode} before it answered; see above")
 
     @property
     def median(self) -> float:

@@ -1,4 +1,4 @@
-"""What a process that is timed does: a step whenever a line comes in, told in seconds and in bytes. Needs torch alone."""
+"""What a timed process does: a step for each line that comes in, told in seconds and bytes. Needs torch alone."""
 
 import json
 import sys

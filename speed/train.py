@@ -13,11 +13,13 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from our_train import GAINS
 from sides import HERE, Side, alternate, table
 
 
@@ -31,6 +33,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=7, help="timed steps of each side")
     parser.add_argument("--warm-up", type=int, default=2, help="steps before them")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of the recipe of our side")
+    parser.add_argument("--without", nargs="*", default=[], metavar="GAIN", choices=GAINS,
+                        help=f"sides of ours that lack something: {', '.join(GAINS)}")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--json", type=Path, help="where the figures go")
     return parser.parse_args()
@@ -50,18 +54,16 @@ def measure(options: argparse.Namespace, trunk: str, batch: int) -> list[Side]:
         start, data = f"{folder}/start.pt", f"{folder}/batch.pt"
         torch.save(example(batch, options.size), data)
         rest = [trunk, options.device, start, data]
-        plain, shipped = ([sys.executable, str(HERE / "our_train.py"), name, *rest] for name in ("padded", "ours"))
-        ours = [Side("padded", plain), Side("ours", [*shipped, *options.set])]
+        script = str(HERE / "our_train.py")
+        ours = Side("ours", [sys.executable, script, "ours", *rest, *options.set])
+        others = [Side(f"without {gain}", [sys.executable, script, gain, *rest]) for gain in options.without]
+        padded = Side("padded", [sys.executable, script, "padded", *rest])
         theirs = [options.upstream_python, str(HERE / "upstream_train.py"), *rest]
-        sides = [*([Side("upstream", theirs, options.upstream)] if options.upstream else []), *ours]
-        opened = []
-        try:
+        sides = [*([Side("upstream", theirs, options.upstream)] if options.upstream else []), padded, *others, ours]
+        with ExitStack() as opened:
             for side in sides:
-                opened.append(side.__enter__())
+                opened.enter_context(side)
             alternate(sides, options.warm_up, options.steps)
-        finally:
-            for side in opened:
-                side.__exit__()
     return sides
 
 

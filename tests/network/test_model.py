@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from sam2unet.network import SAM2UNet, deep_supervision_loss, nearest_sizes
+from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera, nearest_sizes
+from sam2unet.network.hiera import max_pool
 
 
 @pytest.mark.parametrize("classes", [1, 4])
@@ -64,10 +66,56 @@ def test_adapters_start_as_asked(how, spread, network):
 
 def test_recomputing_blocks_gives_the_same_gradients(network):
     gradients = []
-    for recompute in (False, True):
+    for recompute in (0, 3, 5):
         model = network().train()
         model.trunk.recompute = recompute
         model(torch.linspace(-1, 1, 2 * 3 * 64 * 64).view(2, 3, 64, 64)).square().mean().backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])
-    assert len(gradients[0]) == len(gradients[1])
-    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    for found in gradients[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(gradients[0], found, strict=True))
+
+
+def test_recomputing_keeps_less(network):
+    kept = []
+    for recompute in (0, 3, 5):
+        model = network().train()
+        model.trunk.recompute = recompute
+        storages = {p.untyped_storage().data_ptr(): 0 for p in model.parameters()}
+
+        def note(x, storages=storages):
+            storages.setdefault(x.untyped_storage().data_ptr(), x.untyped_storage().nbytes())
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+            output = model(torch.ones(1, 3, 64, 64))
+        assert output.requires_grad
+        kept.append(sum(storages.values()))
+    assert kept[0] > 1.1 * kept[1] > 1.1 * kept[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])  # bf16 has many equal values
+def test_pooling_equals_torch(dtype):
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 8, 3, dtype=dtype, requires_grad=True)
+    x.data[0, :4, :4] = 1.0  # equal values
+    gradient = torch.randn(2, 3, 4, 3, dtype=dtype)
+    expected = F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    found = max_pool(x)
+    assert type(found.grad_fn).__name__ == "MaxPoolBackward"
+    assert torch.equal(found, expected)
+    assert torch.equal(*(torch.autograd.grad(y, x, gradient)[0] for y in (found, expected)))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_attention_by_the_book(fused, biased, monkeypatch):
+    monkeypatch.setattr(hiera, "FUSED_FROM", 0 if fused else hiera.FUSED_FROM)
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, n, 5, dtype=torch.float64, requires_grad=True) for n in (4, 7, 7))
+    added = torch.randn(4, 7, dtype=torch.float64) if biased else None
+    weights = torch.einsum("bhnd,bhkd->bhnk", q, k) / 5**0.5 + (added if biased else 0)
+    weights = weights.exp() / weights.exp().sum(dim=-1, keepdim=True)
+    expected, found = torch.einsum("bhnk,bhkd->bhnd", weights, v), hiera.attend(q, k, v, added)
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(x.square().sum(), (q, k, v)) for x in (found, expected)]
+    torch.testing.assert_close(*gradients)

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 
 import sam2unet
 from sam2unet.errors import InputError
-from sam2unet.network import SAM2UNet
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model
 from sam2unet.training.callbacks import AverageWeights, Pace
@@ -235,11 +234,15 @@ def test_what_is_left_is_told_from_steady_steps(monkeypatch):
 
 
 def test_recomputing_saves_the_same_weights(scenes, tmp_path):
-    for name, recompute in (("a", False), ("b", True)):
+    for name, recompute in (("a", 0), ("b", 0.5)):
         train(scenes, tmp_path / name, recompute=recompute, precision="32-true")
     a, b = (load_file(tmp_path / name / "last.safetensors") for name in "ab")
     assert all(torch.equal(a[key], b[key]) for key in a)
-    assert not SAM2UNet("nano").trunk.recompute
+
+
+@pytest.mark.parametrize(("wanted", "blocks"), [("auto", 0), (0.5, 2), (1, 5), (True, 5), (False, 0)])
+def test_how_many_blocks_are_recomputed(wanted, blocks):
+    assert build_model(load_recipe("general", {"trunk": "nano", "recompute": wanted}), None).trunk.recompute == blocks
 
 
 def test_a_picture_that_goes_while_training_is_one_sentence(scenes, tmp_path):
@@ -268,3 +271,12 @@ def test_set_takes_keys_of_the_recipe_alone(key, scenes, tmp_path, run):
     result = run("train", scenes, "--out", tmp_path / "run", "--set", f"{key}=1")
     assert result.code == 2
     assert f"unknown key {key} (known: trunk, " in result.err
+
+
+def test_a_frozen_trunk_trained_on_in_bf16_is_saved_as_if_it_were_not(scenes, network, tmp_path):
+    trunk = network(seed=4).trunk.state_dict()
+    save_file(trunk, tmp_path / "trunk.safetensors")
+    run = train(scenes, tmp_path / "run", trunk_weights=str(tmp_path / "trunk.safetensors"), precision="bf16-mixed")
+    assert not [name for name in load_file(run.last) if name.startswith("trunk.")]
+    again = load_model(run.last).trunk.state_dict()
+    assert all(torch.equal(again[name], trunk[name]) for name in trunk)

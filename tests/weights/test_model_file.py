@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, TrunkSource
-from sam2unet.weights import inspect_file, load_model, load_trunk, save_model, tensor_digests
+from sam2unet.weights import inspect_file, load_model, load_trunk, narrow_frozen, save_model, tensor_digests
 
 
 @pytest.fixture
@@ -156,3 +156,34 @@ def test_of_a_partly_trained_trunk_only_the_trained_part_is_kept(network, trunk_
     }
     save_model(again, tmp_path / "second.safetensors")
     assert names(tmp_path / "second.safetensors") == names(tmp_path / "model.safetensors")
+
+
+def test_frozen_matrices_in_bf16_are_left_out_unless_they_changed(network, trunk_file, tmp_path):
+    model = network()
+    load_trunk(model, trunk_file)
+    model.trunk.blocks[-1].requires_grad_(True)
+    exact = logits(model)
+    narrow_frozen(model)
+    kinds = {name: p.dtype for name, p in model.trunk.named_parameters()}
+    assert kinds["blocks.0.attn.qkv.weight"] == kinds["blocks.0.mlp.layers.1.bias"] == torch.bfloat16
+    assert kinds["blocks.0.norm1.weight"] == kinds["pos_embed"] == kinds["patch_embed.proj.weight"] == torch.float32
+    last = f"blocks.{len(model.trunk.blocks) - 1}."
+    assert all(kind == torch.float32 for name, kind in kinds.items() if name.startswith(last))
+    save_model(model, tmp_path / "model.safetensors")
+    kept = [name for name in names(tmp_path / "model.safetensors") if name.startswith("trunk.")]
+    assert kept
+    assert all(name.startswith(f"trunk.{last}") for name in kept)
+    torch.testing.assert_close(logits(load_model(tmp_path / "model.safetensors")), exact, rtol=0, atol=0)
+    with torch.no_grad():
+        model.trunk.blocks[0].attn.qkv.weight.mul_(2)
+    save_model(model, tmp_path / "changed.safetensors")
+    assert set(names(tmp_path / "changed.safetensors")) - set(names(tmp_path / "model.safetensors")) == {
+        "trunk.blocks.0.attn.qkv.weight"
+    }
+
+
+def test_a_trunk_that_is_in_no_file_is_not_narrowed(network):
+    model = network()
+    model.trunk.requires_grad_(False)
+    narrow_frozen(model)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}

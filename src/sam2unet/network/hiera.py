@@ -64,7 +64,7 @@ class MaxPool(torch.autograd.Function):
         return torch.maximum(top, low)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """To the largest of each window."""
         (which,) = ctx.saved_tensors
         batch, height, width, channels = which.shape

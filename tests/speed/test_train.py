@@ -1,0 +1,54 @@
+"""The side-by-side timing runs, and its sides do the same work."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SPEED = Path(__file__).parents[2] / "speed"
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """speed/ as what it is for its own scripts: the place of their imports."""
+    monkeypatch.syspath_prepend(SPEED)
+
+
+def test_all_sides_begin_with_the_same_loss_and_are_told(tmp_path):
+    words = ["--trunks", "tiny:2", "--size", "64", "--steps", "1", "--warm-up", "1", "--without", "bf16"]
+    done = subprocess.run(
+        [sys.executable, SPEED / "train.py", *words, "--json", tmp_path / "figures.json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    padded, single, ours = figures["rows"]
+    assert [row["side"] for row in figures["rows"]] == ["padded", "without bf16", "ours"]
+    assert padded["first_loss"] == pytest.approx(single["first_loss"], rel=1e-4)
+    assert padded["first_loss"] == pytest.approx(ours["first_loss"], rel=1e-2)
+    assert figures["ratios"]["tiny"]["time"] == ours["seconds"] / padded["seconds"]
+    assert figures["ratios"]["tiny"]["memory"] == ours["peak_bytes"] / padded["peak_bytes"]
+    assert all(row["peak_bytes"] > 2**26 for row in figures["rows"])
+    assert all(f"| {row['side']} | tiny | 2 |" in done.stdout for row in figures["rows"])
+
+
+@pytest.mark.parametrize("size", [(96, 64), (224, 160)])
+def test_the_padded_network_is_ours(size, network, scripts):
+    from our_train import padded_attention
+
+    model = network().double()
+    images = torch.randn(2, 3, *size, dtype=torch.float64)
+    with torch.inference_mode():
+        ours = model(images)
+        for block in model.trunk.blocks:
+            block.attn.forward = padded_attention.__get__(block.attn)
+        torch.testing.assert_close(model(images), ours)
+
+
+def test_a_side_that_fails_is_named(scripts):
+    from sides import Side
+
+    with pytest.raises(SystemExit, match="odd: ended with exit code 3"), Side("odd", ["bash", "-c", "exit 3"]):
+        pass
