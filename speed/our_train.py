@@ -50,7 +50,7 @@ def padded_attention(self: Attention, x: Tensor) -> Tensor:
     stride = 2 if self.pool else 1
     q = hiera.max_pool(q) if self.pool else q
     h, w = cut[0] // stride, cut[1] // stride
-    x = F.scaled_dot_product_attention(self._partition(q, h, w), self._partition(k, *cut), self._partition(v, *cut))
+    x = hiera.attend(self._partition(q, h, w), self._partition(k, *cut), self._partition(v, *cut), None)
     rows, columns = full[0] // cut[0], full[1] // cut[1]
     x = (
         x.transpose(1, 2)
@@ -71,8 +71,9 @@ def load(model: SAM2UNet, start: Path) -> None:
 
 
 def train_padded(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.device) -> None:
-    """The published step on our network, padded and in float32."""
-    Attention.forward = padded_attention  # type: ignore[method-assign]
+    """The published step on our network, without any of the gains."""
+    for gain in ("windows-not-padded", "attention-by-products", "running-sums", "pooling-by-bytes"):
+        setattr(*GAINS[gain])
     model = build_model(recipe, None)
     load(model, start)
     model.to(device).train()
@@ -125,8 +126,8 @@ def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.d
         trainer.fit(module, endless)
 
 
-def one_pass_weight(target: Tensor) -> Tensor:
-    """The weight of the loss by means over 31x31 pixels, at once."""
+def pooled_weight(target: Tensor) -> Tensor:
+    """The weight of the loss by torch's pooling over 31x31 pixels."""
     return 1 + 5 * (F.avg_pool2d(target, 31, stride=1, padding=15) - target).abs()
 
 
@@ -140,7 +141,7 @@ GAINS: dict[str, Any] = {
     "windows-not-padded": (Attention, "forward", padded_attention),
     "attention-by-products": (hiera, "FUSED_FROM", 0),
     "trunk-kept-in-bf16": (training_module, "narrow_frozen", lambda model: None),
-    "loss-in-two-passes": (network_loss, "boundary_weight", one_pass_weight),
+    "running-sums": (network_loss, "boundary_weight", pooled_weight),
     "pooling-by-bytes": (hiera, "max_pool", plain_pool),
     "memory-kept": (sys.modules[__name__], "keep_memory", lambda: None),
     "fused-adamw": (torch.optim, "AdamW", lambda groups, fused, **keys: ADAMW(groups, **keys)),
@@ -154,7 +155,7 @@ def main() -> None:
     parts = torch.load(batch)
     changes = {"trunk": trunk, "train_trunk": "none", "batch_size": len(parts[0]), "warmup": 0}
     changes |= {key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in keys)}
-    undone = GAINS.get(side, {"recompute": 0} if side == "padded" else {})
+    undone = GAINS.get(side, {})
     if isinstance(undone, dict):
         changes |= undone
     else:

@@ -1,9 +1,9 @@
 """What recipes reach in the same time, from scratch: one table of test scores.
 
     python speed/quality.py DATA --minutes 15 published-frozen published-trained general
-    python speed/quality.py DATA --minutes 5 general general:ema=null general:colour=0
+    python speed/quality.py DATA --minutes 5 general "general:ema=null" "general:multi_scale=[1.0];warmup=0"
 
-A run is a recipe with keys changed, as `name:key=value,...`. DATA has train/ and test/. Each run first trains two
+A run is a recipe with keys changed, as `name:key=value;...`. DATA has train/ and test/. Each run first trains two
 epochs to see how long one takes here, then anew for as many as fit in the minutes. No pretrained trunk is used.
 """
 
@@ -26,7 +26,7 @@ PUBLISHED = {
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a folder with train/ and test/")
-    parser.add_argument("runs", nargs="+", help=f"{', '.join(PUBLISHED)}, or a recipe, each with :key=value,...")
+    parser.add_argument("runs", nargs="+", help=f"{', '.join(PUBLISHED)}, or a recipe, each with :key=value;...")
     parser.add_argument("--minutes", type=float, default=15, help="of training and validation")
     parser.add_argument("--epochs", type=int, help="instead of minutes")
     parser.add_argument("--trunk", default="tiny")
@@ -37,9 +37,8 @@ def arguments() -> argparse.Namespace:
 
 def sam2unet(*words: Any) -> None:
     """A command of the package."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name("sam2unet"), *map(str, words)], capture_output=True, text=True
-    )
+    command = [str(Path(sys.executable).with_name("sam2unet")), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
 
@@ -48,7 +47,7 @@ def train(options: argparse.Namespace, run: str, folder: Path, epochs: int) -> l
     """Train anew in a folder; the rows of metrics.csv."""
     name, _, changes = run.partition(":")
     recipe, keys = PUBLISHED.get(name, (name, {}))
-    keys = keys | dict(change.split("=", 1) for change in changes.replace(";", ",").split(",") if change)
+    keys = keys | dict(change.split("=", 1) for change in changes.split(";") if change)
     shutil.rmtree(folder, ignore_errors=True)
     sets = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
     sam2unet("train", options.data, "--out", folder, "--recipe", recipe, "--trunk", options.trunk,
@@ -78,12 +77,10 @@ def main() -> None:
         history = train(options, run, folder, epochs)
         best, last = score(options, folder, "best"), score(options, folder, "last")
         minutes = sum(row["seconds"] for row in history) / 60
-        rows.append(
-            [run, str(epochs), f"{minutes:.1f}", *(f"{s[m]:.4f}" for s in (best, last) for m in ("mDice", "mIoU"))]
-        )
-        print(
-            table(["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"], rows), flush=True
-        )
+        scores = [f"{found[name]:.4f}" for found in (best, last) for name in ("mDice", "mIoU")]
+        rows.append([run, str(epochs), f"{minutes:.1f}", *scores])
+        head = ["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"]
+        print(table(head, rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@
 The trunk is frozen, as published. Each side is a process of its own, with the same weights, pictures and masks; they
 make their steps in turn, so that what else the machine does meets all alike. "upstream" is the authors' network, loss
 and optimizer in float32; "padded" the same in float32 by our network with padded windows; "ours" what `sam2unet train`
-does on this machine. Without --upstream the ratios are against "padded".
+does on this machine. Without --upstream the ratios are against "padded". Memory on a CPU is read as Linux tells it.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -56,9 +57,12 @@ def measure(options: argparse.Namespace, trunk: str, batch: int) -> list[Side]:
         rest = [trunk, options.device, start, data]
         script = str(HERE / "our_train.py")
         ours = Side("ours", [sys.executable, script, "ours", *rest, *options.set])
-        others = [Side(f"without {gain}", [sys.executable, script, gain, *rest]) for gain in options.without]
+        others = [
+            Side(f"without {gain}", [sys.executable, script, gain, *rest, *options.set]) for gain in options.without
+        ]
         padded = Side("padded", [sys.executable, script, "padded", *rest])
-        theirs = [options.upstream_python, str(HERE / "upstream_train.py"), *rest]
+        python = shutil.which(options.upstream_python) or sys.exit(f"{options.upstream_python}: no such Python")
+        theirs = [str(Path(python).absolute()), str(HERE / "upstream_train.py"), *rest]
         sides = [*([Side("upstream", theirs, options.upstream)] if options.upstream else []), padded, *others, ours]
         with ExitStack() as opened:
             for side in sides:

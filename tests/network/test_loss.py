@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sam2unet.network import structure_loss
+from sam2unet.network.loss import boundary_weight
 
 
 def pooled(target: np.ndarray) -> np.ndarray:
@@ -29,6 +30,16 @@ def test_one_class(weighted):
         expected += ((bce * w).sum() / w.sum() if weighted else bce.mean()) / 2 + iou_term(p, t, w) / 2
     found = structure_loss(torch.tensor(logits)[:, None], torch.tensor(target)[:, None], weighted_bce=weighted)
     assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_boundary_weight_keeps_its_precision():
+    torch.manual_seed(0)
+    target = (torch.rand(1, 1, 400, 300) > 0.3).double()
+    exact = boundary_weight(target)
+    plain = target[0, 0].numpy()
+    np.testing.assert_allclose(exact[0, 0], 1 + 5 * np.abs(pooled(plain) - plain))
+    assert (boundary_weight(target.float()) - exact).abs().max() < 2e-5
+    assert (boundary_weight(target.bfloat16()) - exact).abs().max() < 0.05
 
 
 def test_several_classes_with_ignored_pixels():

@@ -1,5 +1,7 @@
 """Shapes, sizes, gradients."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -112,10 +114,37 @@ def test_attention_by_the_book(fused, biased, monkeypatch):
     monkeypatch.setattr(hiera, "FUSED_FROM", 0 if fused else hiera.FUSED_FROM)
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, n, 5, dtype=torch.float64, requires_grad=True) for n in (4, 7, 7))
-    added = torch.randn(4, 7, dtype=torch.float64) if biased else None
-    weights = torch.einsum("bhnd,bhkd->bhnk", q, k) / 5**0.5 + (added if biased else 0)
-    weights = weights.exp() / weights.exp().sum(dim=-1, keepdim=True)
-    expected, found = torch.einsum("bhnk,bhkd->bhnd", weights, v), hiera.attend(q, k, v, added)
+    added = torch.randn(7, dtype=torch.float64) if biased else None
+    expected, found = written_out(q, k, v, added), hiera.attend(q, k, v, added)
+    assert (type(found.grad_fn).__name__ == "WindowAttentionBackward") == (not fused)
     torch.testing.assert_close(found, expected)
     gradients = [torch.autograd.grad(x.square().sum(), (q, k, v)) for x in (found, expected)]
     torch.testing.assert_close(*gradients)
+
+
+def written_out(q, k, v, added):
+    weights = torch.einsum("bhnd,bhkd->bhnk", q, k) / q.shape[-1] ** 0.5 + (0 if added is None else added)
+    weights = weights.exp() / weights.exp().sum(dim=-1, keepdim=True)
+    return torch.einsum("bhnk,bhkd->bhnd", weights, v)
+
+
+def test_large_scores_are_not_rounded_to_bf16():
+    torch.manual_seed(0)
+    q, k, v = ((3 * torch.randn(1, 2, 196, 72)).bfloat16().requires_grad_() for _ in range(3))
+    added = torch.zeros(196)
+    added[-1] = math.log(60)
+    expected = written_out(q.double(), k.double(), v.double(), added)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = hiera.attend(q, k, v, added)
+    assert (found - expected).std() < 0.003 * expected.std()
+    gradients = [torch.autograd.grad(x.double().square().sum(), (q, k, v)) for x in (found, expected)]
+    for rounded, exact in zip(*gradients, strict=True):
+        assert (rounded - exact).double().std() < 0.02 * exact.double().std()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_what_is_traced_has_operations_of_torch_only(network, tmp_path):
+    images = torch.randn(1, 3, 64, 64)
+    model = network()
+    torch.jit.trace(model, images).save(tmp_path / "traced.pt")
+    torch.testing.assert_close(torch.jit.load(tmp_path / "traced.pt")(images), model(images))

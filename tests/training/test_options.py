@@ -10,11 +10,12 @@ from safetensors.torch import load_file, save_file
 
 import sam2unet
 from sam2unet.errors import InputError
+from sam2unet.network import TRUNKS, structure_loss
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model
 from sam2unet.training.callbacks import AverageWeights, Pace
 from sam2unet.training.data_module import training_batches
-from sam2unet.training.module import SegmentationModule
+from sam2unet.training.module import SegmentationModule, recomputed_blocks
 from sam2unet.weights import load_model, save_model
 
 SHORT = {"trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 1, "batch_size": 4, "workers": 0}
@@ -240,9 +241,15 @@ def test_recomputing_saves_the_same_weights(scenes, tmp_path):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize(("wanted", "blocks"), [("auto", 0), (0.5, 2), (1, 5), (True, 5), (False, 0)])
-def test_how_many_blocks_are_recomputed(wanted, blocks):
-    assert build_model(load_recipe("general", {"trunk": "nano", "recompute": wanted}), None).trunk.recompute == blocks
+@pytest.mark.parametrize(
+    ("trunk", "wanted", "device", "blocks"),
+    [("large", "auto", "cpu", 24), ("base_plus", "auto", "cpu", 12), ("large", "auto", "cuda", 0),
+     ("tiny", "auto", "cpu", 0), ("tiny", 0.5, "cuda", 6), ("tiny", 1, "cpu", 12), ("tiny", True, "cpu", 12),
+     ("large", False, "cpu", 0)],
+)  # fmt: skip
+def test_how_many_blocks_are_recomputed(trunk, wanted, device, blocks):
+    recipe = load_recipe("general", {"trunk": trunk, "recompute": wanted})
+    assert recomputed_blocks(recipe, torch.device(device), sum(TRUNKS[trunk].stages)) == blocks
 
 
 def test_a_picture_that_goes_while_training_is_one_sentence(scenes, tmp_path):
@@ -273,10 +280,36 @@ def test_set_takes_keys_of_the_recipe_alone(key, scenes, tmp_path, run):
     assert f"unknown key {key} (known: trunk, " in result.err
 
 
-def test_a_frozen_trunk_trained_on_in_bf16_is_saved_as_if_it_were_not(scenes, network, tmp_path):
+def test_a_frozen_trunk_in_bf16_changes_nothing_but_memory(scenes, network, tmp_path, monkeypatch):
     trunk = network(seed=4).trunk.state_dict()
     save_file(trunk, tmp_path / "trunk.safetensors")
-    run = train(scenes, tmp_path / "run", trunk_weights=str(tmp_path / "trunk.safetensors"), precision="bf16-mixed")
-    assert not [name for name in load_file(run.last) if name.startswith("trunk.")]
-    again = load_model(run.last).trunk.state_dict()
+    kinds, runs = [], []
+
+    def loss(logits, target):
+        kinds.append(watched[-1].trunk.blocks[0].mlp.layers[0].weight.dtype)
+        return structure_loss(logits, target)
+
+    watched, build = [], build_model
+    monkeypatch.setattr("sam2unet.training.run.build_model", lambda *a: watched.append(build(*a)) or watched[-1])
+    for name in "ab":
+        weights = str(tmp_path / "trunk.safetensors")
+        runs.append(train(scenes, tmp_path / name, trunk_weights=weights, precision="bf16-mixed", loss=loss))
+        monkeypatch.setattr("sam2unet.training.module.narrow_frozen", lambda model: None)
+    assert kinds[0] == torch.bfloat16
+    assert kinds[-1] == torch.float32
+    a, b = (load_file(run.last) for run in runs)
+    assert all(torch.equal(a[name], b[name]) for name in b)
+    assert not [name for name in a if name.startswith("trunk.")]
+    again = load_model(runs[0].last).trunk.state_dict()
     assert all(torch.equal(again[name], trunk[name]) for name in trunk)
+
+
+def test_what_was_tuned_of_a_trunk_and_is_frozen_now_is_kept(scenes, network, tmp_path):
+    save_file(network(seed=4).trunk.state_dict(), tmp_path / "trunk.safetensors")
+    keys = {"precision": "bf16-mixed", "trunk_lr": 1e-2}
+    first = train(scenes, tmp_path / "a", trunk_weights=str(tmp_path / "trunk.safetensors"), train_trunk=1, **keys)
+    second = train(scenes, tmp_path / "b", start_from=str(first.last), train_trunk="none", **keys)
+    tuned, kept = (load_model(run.last).trunk.state_dict() for run in (first, second))
+    original = network(seed=4).trunk.state_dict()
+    assert not all(torch.equal(tuned[name], original[name]) for name in tuned)
+    assert all(torch.equal(kept[name], tuned[name]) for name in tuned)

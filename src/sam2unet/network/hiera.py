@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 
@@ -43,9 +44,14 @@ TRUNKS = {
 }
 
 
+def trained_through(x: Tensor) -> bool:
+    """Whether a gradient will be asked for. What is exported keeps to torch's own operations."""
+    return torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing()
+
+
 def max_pool(x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, H/2, W/2, C)"""
-    if torch.is_grad_enabled() and x.requires_grad:
+    if trained_through(x):
         return cast(Tensor, MaxPool.apply(x))
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
@@ -64,6 +70,7 @@ class MaxPool(torch.autograd.Function):
         return torch.maximum(top, low)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """To the largest of each window."""
         (which,) = ctx.saved_tensors
@@ -90,14 +97,38 @@ FUSED_FROM = 1024 * 1024
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(d) + added) v; q (B, heads, N, d), k and v (B, heads, K, d), added (N, K).
+    """softmax(q k^T / sqrt(d) + added) v; q (B, heads, N, d), k and v (B, heads, K, d), added (K,) in float32 or wider.
 
-    On a CPU torch's fused kernel is slow for the few keys of a window: its way back takes 1.5 to 18 times as long.
+    For the few keys of a window torch's fused kernel for CPUs takes long on the way back: 1.5 to 18 times as long.
     """
-    if q.device.type != "cpu" or q.shape[2] * k.shape[2] >= FUSED_FROM:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=added)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    return (scores if added is None else scores + added).softmax(dim=-1) @ v
+    if q.device.type == "cpu" and q.shape[2] * k.shape[2] < FUSED_FROM and trained_through(q):
+        return cast(Tensor, WindowAttention.apply(q, k, v, added))
+    mask = None if added is None else added.to(q.dtype).expand(q.shape[2], -1)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+class WindowAttention(torch.autograd.Function):
+    """Attention as matrix products. Scores are float32 also where q, k and v are bf16, as in the fused kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+        """See `attend`."""
+        ctx.scale = q.shape[-1] ** -0.5
+        wide = torch.promote_types(q.dtype, torch.float32)
+        with torch.autocast(q.device.type, enabled=False):
+            scores = (q.to(wide) * ctx.scale) @ k.to(wide).transpose(-2, -1)
+            weights = (scores if added is None else scores + added).softmax(dim=-1).to(v.dtype)
+            ctx.save_for_backward(q, k, v, weights)
+            return weights @ v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Of q, k and v."""
+        q, k, v, weights = ctx.saved_tensors
+        of_weights = gradient @ v.transpose(-2, -1)
+        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype) * ctx.scale
+        return of_scores @ k, of_scores.transpose(-2, -1) @ q, weights.transpose(-2, -1) @ gradient, None
 
 
 class Attention(nn.Module):
@@ -144,9 +175,8 @@ class Attention(nn.Module):
         if absent:
             _, pad_k, pad_v = self.qkv.bias.to(k.dtype).view(3, 1, self.num_heads, 1, -1).expand(-1, len(k), -1, -1, -1)
             k, v = torch.cat([k, pad_k], dim=2), torch.cat([v, pad_v], dim=2)
-            added = k.new_zeros(k.shape[2])
+            added = torch.zeros(k.shape[2], dtype=torch.promote_types(k.dtype, torch.float32), device=k.device)
             added[-1] = math.log(absent)
-            added = added.expand(q.shape[2], -1)
         x = attend(q, k, v, added)
         x = x.transpose(1, 2).reshape(batch, height // h, width // w, h, w, channels)
         return x.transpose(2, 3).reshape(batch, height, width, channels)

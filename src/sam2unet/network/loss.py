@@ -69,8 +69,14 @@ def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Seq
 
 def boundary_weight(target: Tensor) -> Tensor:
     """1 + 5 |mean of the 31x31 neighbourhood - target|, zeros outside counted; (B, C, H, W) -> the same shape."""
-    columns = F.avg_pool2d(target, (31, 1), stride=1, padding=(15, 0))  # two passes of 31 in place of one of 961
-    return 1 + 5 * (F.avg_pool2d(columns, (1, 31), stride=1, padding=(0, 15)) - target).abs()
+    return 1 + 5 * (_mean_of_31(_mean_of_31(target, -2), -1) - target).abs()
+
+
+def _mean_of_31(x: Tensor, dim: int) -> Tensor:
+    """The mean over 31 neighbours in one dimension, as differences of running sums: far faster than `avg_pool2d`."""
+    before_after = (16, 15) if dim == -1 else (0, 0, 16, 15)
+    sums = F.pad(x, before_after).cumsum(dim, dtype=torch.promote_types(x.dtype, torch.float32))
+    return ((sums.narrow(dim, 31, x.shape[dim]) - sums.narrow(dim, 0, x.shape[dim])) / 31).to(x.dtype)
 
 
 def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -21,8 +21,6 @@ from .recipe import Recipe
 from .resume import ResumeFiles
 
 Say = Callable[[str], object]
-RECOMPUTED = {"base_plus": 0.5, "large": 0.5}
-"""`recompute: auto`, by trunk."""
 
 
 def build_model(recipe: Recipe, trunk_file: Path | str | None, say: Say = lambda text: None) -> SAM2UNet:
@@ -35,8 +33,6 @@ def build_model(recipe: Recipe, trunk_file: Path | str | None, say: Say = lambda
     card = model.card
     card.size, card.stretch, card.class_names = recipe.height_width, recipe.stretch, recipe.class_names
     card.recipe = recipe.model_dump(mode="json")
-    share = RECOMPUTED.get(recipe.trunk, 0.0) if recipe.recompute == "auto" else recipe.recompute
-    model.trunk.recompute = round(share * len(model.trunk.blocks))
     for adapter in model.adapters:
         assert isinstance(adapter, Adapter)
         adapter.initialise(recipe.adapter_init)

@@ -53,7 +53,8 @@ class SegmentationModule(pl.LightningModule):
         """Over the pictures of this epoch and process."""
 
     def on_fit_start(self) -> None:
-        """What is frozen, in the precision that it is used in."""
+        """Use less memory, where this device and precision allow it."""
+        self.model.trunk.recompute = recomputed_blocks(self.recipe, self.device, len(self.model.trunk.blocks))
         if self.trainer.precision == "bf16-mixed":
             narrow_frozen(self.model)
 
@@ -156,6 +157,14 @@ class SegmentationModule(pl.LightningModule):
             optimizer, lambda step: lr_factor(self.recipe, step, self.total_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def recomputed_blocks(recipe: Recipe, device: torch.device, blocks: int) -> int:
+    """How many of the trunk's blocks are computed again on the way back; "auto": half of a big trunk's on a CPU."""
+    share = recipe.recompute
+    if share == "auto":
+        share = 0.5 if device.type == "cpu" and recipe.trunk in ("base_plus", "large") else 0.0
+    return round(share * blocks)
 
 
 def lr_factor(recipe: Recipe, step: int, total: int) -> float:

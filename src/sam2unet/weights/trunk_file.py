@@ -84,17 +84,19 @@ def load_trunk(model: SAM2UNet, path: str | Path) -> None:
 
 
 def narrow_frozen(model: SAM2UNet) -> None:
-    """Keep the frozen matrices of a trunk that came from a file in bf16, the precision that mixed training casts to.
+    """Keep the frozen matrices of a trunk that are as they came from a file in bf16, as mixed training casts them.
 
     They need not be cast at each step, and take half the memory. A file saved from the network still leaves them out.
     """
     if model.trunk_source is None:
         return
-    narrowed = {}
-    for path, module in model.trunk.named_modules():
-        if isinstance(module, nn.Linear):
-            for name, parameter in module.named_parameters(prefix=path):
-                if not parameter.requires_grad:
-                    parameter.data = parameter.data.bfloat16()
-                    narrowed[name] = parameter
-    model.trunk_source = dataclasses.replace(model.trunk_source, narrowed=tensor_digests(narrowed))
+    came = model.trunk_source.digests
+    frozen = {
+        name: parameter
+        for path, module in model.trunk.named_modules() if isinstance(module, nn.Linear)
+        for name, parameter in module.named_parameters(prefix=path) if not parameter.requires_grad
+    }  # fmt: skip
+    unchanged = {name: frozen[name] for name, digest in tensor_digests(frozen).items() if came.get(name) == digest}
+    for parameter in unchanged.values():
+        parameter.data = parameter.data.bfloat16()
+    model.trunk_source = dataclasses.replace(model.trunk_source, narrowed=tensor_digests(unchanged))

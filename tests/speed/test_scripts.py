@@ -1,12 +1,15 @@
-"""The side-by-side timing runs, and its sides do the same work."""
+"""The timing scripts run, and the sides that they compare do the same work."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from sam2unet import evaluate
 
 SPEED = Path(__file__).parents[2] / "speed"
 
@@ -17,6 +20,7 @@ def scripts(monkeypatch):
     monkeypatch.syspath_prepend(SPEED)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read as Linux tells it")
 def test_all_sides_begin_with_the_same_loss_and_are_told(tmp_path):
     words = ["--trunks", "tiny:2", "--size", "64", "--steps", "1", "--warm-up", "1", "--without", "bf16"]
     done = subprocess.run(
@@ -32,6 +36,28 @@ def test_all_sides_begin_with_the_same_loss_and_are_told(tmp_path):
     assert figures["ratios"]["tiny"]["memory"] == ours["peak_bytes"] / padded["peak_bytes"]
     assert all(row["peak_bytes"] > 2**26 for row in figures["rows"])
     assert all(f"| {row['side']} | tiny | 2 |" in done.stdout for row in figures["rows"])
+
+
+def test_waiting_for_pictures_is_a_share_of_the_time(scenes):
+    words = ["--size", "64", "--batch", "2", "--warm-up", "1", "--batches", "2", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, SPEED / "loading.py", scenes / "train", *words], capture_output=True, text=True, check=True
+    )
+    found = re.fullmatch(r"2 batches of 2 at 64x64, 1 readers: .* waiting ([\d.]+) % of the time\n", done.stdout)
+    assert found
+    assert 0 <= float(found[1]) < 100
+
+
+def test_recipes_are_compared_on_the_test_pictures(scenes, tmp_path):
+    words = ["--epochs", "1", "--size", "32", "--out", tmp_path, "general:workers=0;batch_size=3"]
+    done = subprocess.run(
+        [sys.executable, SPEED / "quality.py", scenes, *words], capture_output=True, text=True, check=True
+    )
+    cells = done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    (run,) = tmp_path.iterdir()
+    expected = evaluate(run / "maps-last", scenes / "test")
+    assert cells[:2] == ["general:workers=0;batch_size=3", "1"]
+    assert cells[-2:] == [f"{expected['mDice']:.4f}", f"{expected['mIoU']:.4f}"]
 
 
 @pytest.mark.parametrize("size", [(96, 64), (224, 160)])
