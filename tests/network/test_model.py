@@ -142,7 +142,7 @@ def test_large_scores_are_not_rounded_to_bf16():
         assert (rounded - exact).double().std() < 0.02 * exact.double().std()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore::torch.jit.TracerWarning")
 def test_what_is_traced_has_operations_of_torch_only(network, tmp_path):
     images = torch.randn(1, 3, 64, 64)
     model = network()
