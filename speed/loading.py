@@ -16,7 +16,7 @@ from pathlib import Path
 from lightning.pytorch.profilers import SimpleProfiler
 
 from sam2unet.data import find_pairs, training_split
-from sam2unet.device import find_device, keep_memory
+from sam2unet.device import find_device, memory_kept
 from sam2unet.training.build import build_model, build_trainer
 from sam2unet.training.data_module import PairDataModule
 from sam2unet.training.module import SegmentationModule
@@ -39,14 +39,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    keep_memory()
     recipe = load_recipe("general", {"trunk": options.trunk, "trunk_weights": "none", "batch_size": options.batch,
                                      "size": options.size, "workers": options.workers, "epochs": 1000})  # fmt: skip
     training, validation = training_split(find_pairs(options.data), recipe.val_share, recipe.seed, None)
     model = build_model(recipe, None)
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), 10_000)
     profiler = SimpleProfiler()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with memory_kept(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         device = find_device(options.device)
         trainer = build_trainer(recipe, Path(folder), device, [], ResumeFiles(Path(folder)), 0)

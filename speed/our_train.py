@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from steps import answer, forget_peak, peak_bytes, serve, wait
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sam2unet.device import keep_memory
+from sam2unet.device import memory_kept
 from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera
 from sam2unet.network import loss as network_loss
 from sam2unet.network.hiera import Attention
@@ -113,14 +114,13 @@ class Answer(pl.Callback):
 
 def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.device) -> None:
     """The step of a run."""
-    keep_memory()
     model = build_model(recipe, None)
     load(model, start)
     model.trunk_source = trunk_source(start, model.trunk.state_dict())  # as if it had come from an official file
     images, masks = batch
     endless = DataLoader([(images, masks, torch.zeros(len(images), dtype=torch.int64))] * 10_000, batch_size=None)  # type: ignore[arg-type, var-annotated]
     module = SegmentationModule(model, recipe, [], 0, len(endless))
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with memory_kept(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = build_trainer(recipe, Path(folder), device, [Answer()], ResumeFiles(Path(folder)), 0)
         trainer.fit(module, endless)
@@ -143,7 +143,7 @@ GAINS: dict[str, Any] = {
     "trunk-kept-in-bf16": (training_module, "narrow_frozen", lambda model: None),
     "running-sums": (network_loss, "boundary_weight", pooled_weight),
     "pooling-by-bytes": (hiera, "max_pool", plain_pool),
-    "memory-kept": (sys.modules[__name__], "keep_memory", lambda: None),
+    "memory-kept": (sys.modules[__name__], "memory_kept", nullcontext),
     "fused-adamw": (torch.optim, "AdamW", lambda groups, fused, **keys: ADAMW(groups, **keys)),
     "recompute": {"recompute": 0},
 }

@@ -5,21 +5,33 @@ import sys
 
 import pytest
 
-ASK = """
+KEEP = """
 import ctypes
 from sam2unet import device
-answers = []
+told = []
 class Library:
-    def __init__(self, name): pass
-    def mallopt(self, *words): answers.append(real(*words))
-real = ctypes.CDLL(None).mallopt
+    def __init__(self, name): self.real = real
+    def mallopt(self, *words): told.append((*words, self.real.mallopt(*words)))
+    def malloc_trim(self, keep): self.real.malloc_trim(keep)
+real = ctypes.CDLL(None)
 device.ctypes.CDLL = Library
-device.keep_memory()
-print(answers)
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+with device.memory_kept():
+    before = resident()
+    blocks = [b"x" * 2**20 * (i + 1) for i in range(20)]
+    del blocks
+    kept = resident() - before
+print(told)
+print(kept, resident() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has it")
-def test_the_allocator_takes_what_it_is_told():
-    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[1, 1]"
+def test_freed_memory_is_kept_and_then_given_back():
+    done = subprocess.run([sys.executable, "-c", KEEP], capture_output=True, text=True, check=True)
+    told, found = done.stdout.splitlines()
+    assert told == f"[(-3, {2**25}, 1), (-1, {2**31 - 1}, 1), (-1, {2**26}, 1)]"
+    kept, left = map(int, found.split())
+    assert kept > 150  # megabytes of 210
+    assert left < 20

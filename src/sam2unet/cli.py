@@ -93,11 +93,8 @@ def train(
         raise InputError("--out begins a run and --resume goes on with one: name one of them")
     if not out and not resume:
         raise InputError("name a folder for the run with --out, or a run to go on with by --resume")
-    from .device import keep_memory
     from .training import train as run_training
     from .training.recipe import Recipe, unknown_key
-
-    keep_memory()
 
     given: dict[str, Any] = {
         "trunk": trunk, "trunk_weights": trunk_weights, "epochs": epochs, "batch_size": batch_size,

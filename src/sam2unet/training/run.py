@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ..data import Augment, DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, training_split
 from ..data.report import print_check
-from ..device import find_device
+from ..device import find_device, memory_kept
 from ..errors import InputError
 from ..progress import progress_bar
 from .build import build_model, build_trainer, find_trunk_weights, frozen_digest, precision_of
@@ -193,7 +193,7 @@ def _train(
     about = environment(device, now["precision"], world)
     report = Report(folder, recipe, check, (len(training), len(validation)), about)
     models = KeepModels(folder, report)
-    with warnings.catch_warnings():
+    with memory_kept(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
         callbacks = [
             models, *([AverageWeights(recipe.ema)] if recipe.ema else []),
