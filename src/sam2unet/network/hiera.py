@@ -99,7 +99,7 @@ FUSED_FROM = 1024 * 1024
 def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
     """softmax(q k^T / sqrt(d) + added) v; q (B, heads, N, d), k and v (B, heads, K, d), added (K,) in float32 or wider.
 
-    For the few keys of a window torch's fused kernel for CPUs takes long on the way back: 1.5 to 18 times as long.
+    For the few keys of a window torch's fused kernel for CPUs is slow on the way back: in bf16 4 to 18 times as slow.
     """
     if q.device.type == "cpu" and q.shape[2] * k.shape[2] < FUSED_FROM and trained_through(q):
         return cast(Tensor, WindowAttention.apply(q, k, v, added))
