@@ -16,7 +16,8 @@ from pathlib import Path
 from lightning.pytorch.profilers import SimpleProfiler
 
 from sam2unet.data import find_pairs, training_split
-from sam2unet.device import find_device, memory_kept
+from sam2unet.device import find_device
+from sam2unet.memory import memory_kept
 from sam2unet.training.build import build_model, build_trainer
 from sam2unet.training.data_module import PairDataModule
 from sam2unet.training.module import SegmentationModule

@@ -24,7 +24,7 @@ from steps import answer, forget_peak, peak_bytes, serve, wait
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sam2unet.device import memory_kept
+from sam2unet.memory import memory_kept
 from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera
 from sam2unet.network import loss as network_loss
 from sam2unet.network.hiera import Attention

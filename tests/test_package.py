@@ -15,9 +15,9 @@ MAY_IMPORT = {
     "network": set(),
     "data": {"errors", "files"},
     "weights": {"errors", "files", "network"},
-    "evaluation": {"errors", "files", "data"},
+    "evaluation": {"errors", "files", "memory", "data"},
     "prediction": {"errors", "files", "device", "network", "weights", "data"},
-    "training": {"errors", "files", "device", "progress", "network", "weights", "data", "evaluation"},
+    "training": {"errors", "files", "device", "memory", "progress", "network", "weights", "data", "evaluation"},
 }
 
 

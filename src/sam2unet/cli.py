@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from .evaluation import Evaluation
+
 app = typer.Typer(
     name="sam2unet",
     help="Train, predict and evaluate with SAM2-UNet.",
@@ -159,6 +161,15 @@ def evaluate(
     classes: Annotated[
         int | None, typer.Option(min=1, max=254, help="Classes, background counted; found out if left out.")
     ] = None,
+    threshold: Annotated[float, typer.Option(help="Of the metrics of the map as saved.")] = 0.5,
+    beta2: Annotated[float, typer.Option(help="β² of the F-measure.")] = 0.3,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first prediction that is not as it should be.")
+    ] = False,
+    processes: Annotated[int | None, typer.Option(min=1, help="Default: as many as there are cores.")] = None,
+    shard: Annotated[
+        str, typer.Option(help="K/N: only the K-th of N shares; `merge` makes one of their --json.")
+    ] = "1/1",
 ) -> None:
     """The field's metrics of a folder of predictions."""
     from . import evaluation
@@ -172,22 +183,57 @@ def evaluate(
         if json:
             more = {"confusion": result.confusion.tolist(), "class_names": result.names}
             tables.write_json(json, result.metrics, predictions, masks, **more)
-        if csv:
-            tables.write_class_csv(csv, result)
+        with tables.csv_of_pictures(csv) as write:
+            for item in result.items:
+                write(item.name, {"mDice": item.dice})
         if html:
             evaluation.write_class_report(html, result, title)
         return
 
-    with _progress("evaluating") as progress:
-        items = evaluation.evaluate_each(predictions, masks, progress)
-    metrics = evaluation.summarise([item.scores for item in items])
+    options = evaluation.Options(threshold, beta2, strict)
+    with _progress("evaluating") as progress, tables.csv_of_pictures(csv) as write:
+        found = evaluation.evaluate_folder(
+            predictions, masks, options, shard=_shard(shard), processes=processes, progress=progress,
+            on_picture=lambda item: write(item.name, item.values),
+        )  # fmt: skip
+    metrics = found.totals.metrics()
     tables.print_metrics(metrics)
     if json:
-        tables.write_json(json, metrics, predictions, masks)
-    if csv:
-        tables.write_csv(csv, items)
+        tables.write_json(json, metrics, predictions, masks, shard=shard, **found.as_json())
     if html:
-        evaluation.write_report(html, items, metrics, title)
+        evaluation.write_report(html, found, title)
+    _remark(found)
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="What `evaluate --shard K/N --json` wrote, K from 1 to N.")],
+    json: Annotated[Path | None, typer.Option(help="Write the metrics as JSON.")] = None,
+) -> None:
+    """The metrics of a whole folder from those of its shares: to the last digit what one machine would have found."""
+    from .evaluation import tables
+
+    found, predictions, masks = tables.merge_json(parts)
+    metrics = found.totals.metrics()
+    tables.print_metrics(metrics)
+    if json:
+        tables.write_json(json, metrics, predictions, masks, shard="1/1", **found.as_json())
+    _remark(found)
+
+
+def _remark(result: "Evaluation") -> None:
+    """Say what the scores hide; exit code 1 if pictures were left out."""
+    for remark in result.remarks():
+        print(f"sam2unet: {remark}", file=sys.stderr)
+    if result.left_out:
+        raise typer.Exit(1)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise InputError(f"--shard is {text!r}: it must be K/N with K from 1 to N, such as 2/3")
+    return int(number), int(of)
 
 
 @data_app.command("check")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam2unet.data import Augmentation
+from sam2unet.data.augmentation import Augmentation
 
 SIDE = 96
 

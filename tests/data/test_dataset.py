@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from sam2unet.data import At, Augmentation, EpochBatches, Pair, PairDataset, Preparation, find_pairs, write_scenes
+from sam2unet.data import Pair, find_pairs, write_scenes
+from sam2unet.data.augmentation import Augmentation
+from sam2unet.data.dataset import At, EpochBatches, PairDataset, Preparation
 from sam2unet.errors import InputError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

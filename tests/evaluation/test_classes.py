@@ -144,7 +144,7 @@ def paint(name, value, mode="L"):
 def test_what_cannot_be_compared_is_named(change, classes, message, folders):
     change(folders)
     with pytest.raises(InputError, match=message):
-        sam2unet.evaluate(folders / "out", folders / "gt", classes)
+        sam2unet.evaluate(folders / "out", folders / "gt", classes, strict=True)
 
 
 def test_names_say_how_many_classes_and_what_polygons_mean(folders, tmp_path):

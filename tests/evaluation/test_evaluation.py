@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import py_sod_metrics as sod
@@ -10,9 +12,10 @@ from PIL import Image
 
 import sam2unet
 from sam2unet.errors import InputError
-from sam2unet.evaluation import evaluate_each
+from sam2unet.evaluation import Options, evaluate_folder
 
 RNG = np.random.default_rng(0)
+AS_SAVED = ("Dice", "IoU", "precision", "recall", "specificity", "BER", "HD95", "ASD", "boundary_F")
 
 
 def smooth(height, width):
@@ -61,7 +64,7 @@ def test_the_dict_equals_pysodmetrics(folders):
         "F_adaptive": fm["adp"], "F_mean": fm["curve"].mean(), "F_max": fm["curve"].max(),
         "mDice": both["dice"]["dynamic"].mean(), "mIoU": both["iou"]["dynamic"].mean(),
     }  # fmt: skip
-    assert set(metrics) == {*expected, "Dice", "IoU", "images"}
+    assert set(metrics) == {*expected, *AS_SAVED, "images"}
     for name, value in expected.items():
         assert metrics[name] == pytest.approx(value, abs=1e-6), name
     assert metrics["images"] == 6
@@ -77,8 +80,8 @@ def test_dice_and_iou_are_of_the_map_as_saved(folders):
         iou.append(both / either if either else 1)
     assert metrics["Dice"] == pytest.approx(np.mean(dice))
     assert metrics["IoU"] == pytest.approx(np.mean(iou))
-    empty = evaluate_each(folders / "maps", folders / "gt")[2]
-    assert empty.scores.dice == (1.0 if not (read(folders / "maps")[2] >= 128).any() else 0.0)
+    assert not read(folders / "gt")[2].any()
+    assert dice[2] == (1.0 if not (read(folders / "maps")[2] >= 128).any() else 0.0)
 
 
 def test_perfect_and_empty_predictions(tmp_path):
@@ -103,7 +106,8 @@ def test_names_match_through_suffixes_and_pairs_folders(folders, tmp_path):
     (tmp_path / "pairs").mkdir()
     (folders / "gt").rename(tmp_path / "pairs/masks")
     (tmp_path / "images").rename(tmp_path / "pairs/images")
-    items = evaluate_each(folders / "maps", tmp_path / "pairs")
+    items = []
+    evaluate_folder(folders / "maps", tmp_path / "pairs", on_picture=items.append)
     assert [item.image for item in items] == [tmp_path / f"pairs/images/{i}.jpg" for i in range(6)]
     assert sam2unet.evaluate(folders / "maps", tmp_path / "pairs") == expected
 
@@ -132,12 +136,40 @@ def test_probability_maps_are_preferred_and_overlays_left_out(folders):
 def test_what_cannot_be_compared_is_named(change, message, folders):
     change(folders)
     with pytest.raises(InputError, match=message):
-        sam2unet.evaluate(folders / "maps", folders / "gt")
+        sam2unet.evaluate(folders / "maps", folders / "gt", strict=True)
+
+
+def test_what_is_left_out_or_converted_is_said(folders, run):
+    (folders / "maps/0.png").unlink()
+    Image.new("L", (9, 9)).save(folders / "maps/1.png")
+    wide = read(folders / "maps")[-1].astype(np.uint16) * 257
+    (folders / "maps/3.png").write_bytes(b"")
+    Image.fromarray(wide).save(folders / "maps/5.png")
+    Image.new("RGB", (50, 44), "red").save(folders / "maps/4.png")
+    result = run("evaluate", folders / "maps", folders / "gt", "--csv", folders / "s.csv")
+    assert result.code == 1
+    for words in ("1 of 6 have no prediction and no score: ", "gt/0.png", "1.png is 9x9", "3.png: broken",
+                  "1 of 6 have colours, their luminance was taken: ", "1 of 6 have more than 8 bits"):  # fmt: skip
+        assert words in result.err, words
+    assert [line.split(",")[0] for line in (folders / "s.csv").read_text().splitlines()] == ["name", "2", "4", "5"]
+    with pytest.warns(UserWarning) as said:
+        metrics = sam2unet.evaluate(folders / "maps", folders / "gt")
+    assert len(said) == 5
+    assert any("no prediction and no score" in str(one.message) for one in said)
+    assert metrics["images"] == 3
+    for number, level in ((4, 76), (5, None)):  # Rec. 601's luminance of red is 76
+        plain = np.full((44, 50), level, np.uint8) if level else (wide // 257).astype(np.uint8)
+        Image.fromarray(plain).save(folders / f"maps/{number}.png")
+    for number in (0, 1, 3):
+        (folders / f"gt/{number}.png").unlink()
+    assert sam2unet.evaluate(folders / "maps", folders / "gt", strict=True) == metrics
 
 
 def test_a_faint_map_is_a_map_but_masks_of_0_and_1_are_refused(folders):
     Image.new("L", (50, 42), 1).save(folders / "maps/2.png")  # the scene without the object, nearly sure of it
-    assert evaluate_each(folders / "maps", folders / "gt")[2].scores.dice == 1
+    values = {}
+    evaluate_folder(folders / "maps", folders / "gt", on_picture=lambda item: values.update({item.name: item.values}))
+    assert values["2"]["Dice"] == 1
     for path in (folders / "maps").iterdir():
         Image.fromarray((np.asarray(Image.open(path)) >= 128).astype(np.uint8)).save(path)
     with pytest.raises(InputError, match="0 and 1"):
@@ -179,3 +211,72 @@ def test_command_writes_json_csv_and_a_report_of_its_own(run, trained, scenes, t
     assert f"{metrics['Dice']:.3f}" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)  # nothing from outside
     assert page.count("data:image/jpeg;base64,") == 2 * 3
+
+
+def many(folder, number, height=24, width=30):
+    """Folders of so many maps and masks."""
+    for name in ("maps", "gt"):
+        (folder / name).mkdir()
+    for i in range(number):
+        field = smooth(height, width)
+        Image.fromarray((field > 0.5) * np.uint8(255)).save(folder / f"gt/{i:04}.png")
+        found = (field + 0.2 * RNG.random(field.shape)).clip(0, 1)
+        Image.fromarray((found * 255).astype(np.uint8)).save(folder / f"maps/{i:04}.png")
+
+
+def test_processes_and_machines_change_no_digit(tmp_path, run):
+    many(tmp_path, 90)
+    maps, masks = tmp_path / "maps", tmp_path / "gt"
+    (maps / "0007.png").unlink()
+    alone, together = (evaluate_folder(maps, masks, processes=n) for n in (1, 3))
+    assert alone.as_json() == together.as_json()
+    assert [alone.worst, alone.best] == [together.worst, together.best]
+    assert alone.totals.images == 89
+    for k in (1, 2, 3):
+        run("evaluate", maps, masks, "--shard", f"{k}/3", "--json", tmp_path / f"{k}.json")
+    parts = [tmp_path / f"{k}.json" for k in (3, 1, 2)]
+    result = run("merge", *parts, "--json", tmp_path / "all.json")
+    assert result.code == 1
+    assert "1 of 90 have no prediction" in result.err
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert found["metrics"] == alone.totals.metrics()
+    assert found["kept"]["totals"] == alone.totals.as_json()
+    cases = [(parts[:2], "not each share once: 1/3, 3/3"), ([*parts, parts[0]], "not each share once")]
+    cases += [([tmp_path / "all.json", parts[0]], "not each share once"), ([maps / "0001.png"], "no share")]
+    for wrong, words in cases:
+        result = run("merge", *wrong)
+        assert result.code == 2
+        assert words in result.err
+
+
+SCRIPT = """
+import sam2unet
+print(sam2unet.evaluate({maps!r}, {masks!r}, processes=2)["images"])
+"""
+
+
+def test_a_script_without_a_guard_and_standard_input_may_use_processes(tmp_path):
+    many(tmp_path, 70)
+    script = SCRIPT.format(maps=str(tmp_path / "maps"), masks=str(tmp_path / "gt"))
+    (tmp_path / "script.py").write_text(script)
+    for command, given in (([sys.executable, str(tmp_path / "script.py")], ""), ([sys.executable, "-"], script)):
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+        assert done.stdout == "70\n", done.stderr
+
+
+def test_the_threshold_and_beta_are_used(folders):
+    strict, loose = (sam2unet.evaluate(folders / "maps", folders / "gt", threshold=t) for t in (0.8, 0.3))
+    assert strict["recall"] < loose["recall"]
+    assert strict["E_mean"] == loose["E_mean"]
+    maps, masks = read(folders / "maps"), read(folders / "gt")
+    handler = {"f": sod.FmeasureHandler(beta=2.5, with_adaptive=True, with_dynamic=True)}
+    reference = sod.FmeasureV2(handler)
+    for found, truth in zip(maps, masks, strict=True):
+        reference.step(pred=found, gt=truth)
+    f = reference.get_results()["f"]
+    metrics = sam2unet.evaluate(folders / "maps", folders / "gt", beta2=2.5)
+    assert metrics["F_adaptive"] == pytest.approx(f["adaptive"], abs=1e-6)
+    assert metrics["F_max"] == pytest.approx(f["dynamic"].max(), abs=1e-6)
+    for wrong in ({"threshold": 0}, {"threshold": 1.5}, {"beta2": -1}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            Options(**wrong)

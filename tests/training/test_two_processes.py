@@ -12,7 +12,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from sam2unet.data import At, EpochBatches, PairDataset, Preparation, find_pairs
+from sam2unet.data import find_pairs
+from sam2unet.data.dataset import At, EpochBatches, PairDataset, Preparation
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, deep_supervision_loss
 from sam2unet.training import load_recipe, train

@@ -1,9 +1,8 @@
-"""Pairs of picture and mask: reading, matching, checking, splitting, sampling; sample scenes."""
+"""Pairs of picture and mask: reading, matching, checking, splitting; sample scenes. `dataset` and `augmentation`, which
+need torch, are imported by themselves."""
 
-from .augmentation import Augment, Augmentation
 from .check import DataCheck, check_pairs
 from .colours import class_colours
-from .dataset import At, EpochBatches, PairDataset, Preparation
 from .image_file import is_picture, read_image, to_rgb
 from .mask_file import Mask, Polygons, read_mask
 from .pairs import Listing, Pair, find_images, find_masks, find_pairs, match
@@ -11,8 +10,7 @@ from .scenes import write_scenes
 from .split import hold_out, training_split, write_split
 
 __all__ = [
-    "At", "Augment", "Augmentation", "DataCheck", "EpochBatches", "Listing", "Mask", "Pair", "PairDataset",
-    "Polygons", "Preparation", "check_pairs", "class_colours", "find_images", "find_masks", "find_pairs",
-    "hold_out", "is_picture", "match", "read_image", "read_mask", "to_rgb", "training_split", "write_scenes",
-    "write_split",
+    "DataCheck", "Listing", "Mask", "Pair", "Polygons", "check_pairs", "class_colours", "find_images", "find_masks",
+    "find_pairs", "hold_out", "is_picture", "match", "read_image", "read_mask", "to_rgb", "training_split",
+    "write_scenes", "write_split",
 ]  # fmt: skip

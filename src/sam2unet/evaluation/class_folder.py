@@ -12,7 +12,7 @@ from ..data.image_file import open_picture
 from ..data.mask_file import IGNORED, LOSSY, class_indices
 from ..errors import InputError
 from .classes import Counts, confusion, picture_dice, summarise_classes
-from .matching import Compared, check_sizes, has_coloured_palette, match_predictions
+from .matching import Compared, has_coloured_palette, match_predictions, other_size
 
 MOST = IGNORED  # classes, as many as there are indices below it
 
@@ -49,14 +49,15 @@ def evaluate_classes(
     """Compare the class-index masks of two folders; see `evaluate`. `progress` gets how many of how many are done."""
     names = read_names(predictions / "classes.txt", classes)
     known = classes or len(names)
-    matched = _labelled(match_predictions(predictions, masks, maps=False), masks, names)
+    matched = _labelled(match_predictions(predictions, masks, maps=False)[0], masks, names)
     side, highest, binary, unlabelled = known or MOST, 0, 0, 0
     total = np.zeros((side, side), np.int64)
     items: list[EvaluatedClasses] = []
     for item in matched:
         found, mask = read_indices(item.prediction, side), read_mask(item.mask)
         truth = class_indices(mask, side, item.mask)
-        check_sizes(item, found.shape, truth.shape)
+        if found.shape != truth.shape:
+            raise InputError(other_size(item, found.shape, truth.shape))
         counts = confusion(found, truth, side)
         total += counts
         highest = max(highest, int(found.max(initial=0)), int(truth[truth != IGNORED].max(initial=0)))

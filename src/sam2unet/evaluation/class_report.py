@@ -8,7 +8,18 @@ from ..data.mask_file import class_indices
 from ..files import appearing
 from .class_folder import ClassEvaluation, EvaluatedClasses, read_indices
 from .classes import Counts
-from .page import UNLABELLED, classes_picture, figure, histogram, legend, page, shown_picture, tile, worst_and_best
+from .page import (
+    UNLABELLED,
+    classes_picture,
+    figure,
+    histogram,
+    legend,
+    page,
+    shown_picture,
+    tile,
+    twentieths,
+    worst_and_best,
+)
 from .tables import shown
 
 MEANINGS = {
@@ -33,7 +44,7 @@ def write_class_report(path: Path, result: ClassEvaluation, title: str) -> None:
 <h2>What was taken for what</h2>{_matrix(result)}
 <p class="dim">Of the pixels that are of a class (row) the share, in percent, that was found as each (column); empty
 where there is none.</p>
-<h2>Mean Dice of each picture</h2>{histogram([item.dice for item in result.items], "mean Dice")}
+<h2>Mean Dice of each picture</h2>{histogram(twentieths([item.dice for item in result.items]), "mean Dice")}
 <p class="dim">Over the classes but {html.escape(result.names[0])} that prediction or truth holds.</p>
 <h2>Lowest mean Dice</h2><p class="dim">The picture, the truth, and the prediction: {words}</p>
 <div class="grid">{worst}</div>

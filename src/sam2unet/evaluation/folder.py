@@ -1,28 +1,135 @@
-"""Evaluating a folder of predictions against a folder of masks."""
+"""Evaluating a folder of maps against a folder of masks, by any number of processes or machines."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import heapq
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import joblib
 
 from ..data import read_mask
-from ..data.image_file import open_picture
 from ..errors import InputError
+from ..memory import memory_kept
 from .class_folder import evaluate_classes
-from .matching import Compared, check_sizes, holds_classes, match_predictions
-from .metrics import Scores, score, summarise
+from .maps import ODDITIES, read_map
+from .matching import Compared, holds_classes, match_predictions, other_size
+from .metrics import score
+from .totals import Totals
+
+BATCH = 16
+"""Pictures that a process takes at once."""
+ALONE = 4 * BATCH
+"""So many are done sooner than other processes start."""
+WORST, BEST, CASES = 12, 8, 3
+"""Pictures that are kept to be looked at, and cases of a remark."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and how strictly; see `evaluate`."""
+
+    threshold: float = 0.5
+    beta2: float = 0.3
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold:g}: it must be above 0 and at most 1")
+        if not self.beta2 > 0:
+            raise InputError(f"beta2 is {self.beta2:g}: it must be above 0")
 
 
 @dataclass(frozen=True)
 class Evaluated(Compared):
-    """One picture and its scores."""
+    """One picture and its values by name; see `evaluate`."""
 
-    scores: Scores
+    values: dict[str, float]
 
 
-def evaluate(predictions: str | Path, masks: str | Path, classes: int | None = None) -> dict[str, float]:
+@dataclass
+class Remark:
+    """What a table of scores would hide: how often it was met, and the first cases."""
+
+    count: int = 0
+    cases: list[str] = field(default_factory=list)
+
+    def merge(self, other: "Remark") -> None:
+        """Count its cases too."""
+        self.count += other.count
+        self.cases = [*self.cases, *other.cases][:CASES]
+
+
+@dataclass
+class Evaluation:
+    """What is kept of a folder, however many pictures it holds."""
+
+    options: Options
+    totals: Totals = field(default_factory=Totals)
+    spread: list[int] = field(default_factory=lambda: [0] * 20)
+    """How many pictures have a Dice in each twentieth of [0, 1]."""
+    worst: list[Evaluated] = field(default_factory=list)
+    """By Dice, the lowest first."""
+    best: list[Evaluated] = field(default_factory=list)
+    """By Dice, the highest first."""
+    left_out: dict[str, Remark] = field(default_factory=dict)
+    """Why, of pictures that have no score."""
+    odd: dict[str, Remark] = field(default_factory=dict)
+    """What maps have that 8-bit grey ones have not; of `ODDITIES`."""
+    brightest: int = 0
+    """Of all maps."""
+
+    def merge(self, other: "Evaluation") -> None:
+        """Count what `other` counted, of other pictures with the same options."""
+        self.totals.merge(other.totals)
+        self.spread = [mine + theirs for mine, theirs in zip(self.spread, other.spread, strict=True)]
+        self.worst = heapq.nsmallest(WORST, [*self.worst, *other.worst], key=_by_dice)
+        self.best = heapq.nlargest(BEST, [*self.best, *other.best], key=_by_dice)
+        self.brightest = max(self.brightest, other.brightest)
+        for mine, theirs in ((self.left_out, other.left_out), (self.odd, other.odd)):
+            for what, remark in theirs.items():
+                mine.setdefault(what, Remark()).merge(remark)
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the pictures, for `from_json`; and the mean curves, from the highest threshold to the lowest."""
+        kept = asdict(replace(self, worst=[], best=[], totals=Totals()))
+        curves = {name: self.totals.curve(name).round(9).tolist() for name in self.totals.curves}
+        return {"curves": curves, "remarks": self.remarks(), "kept": kept | {"totals": self.totals.as_json()}}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Evaluation":
+        """What `as_json` gave."""
+        kept = dict(stored["kept"])
+        options, totals = Options(**kept.pop("options")), Totals.from_json(kept.pop("totals"))
+        left_out, odd = (
+            {what: Remark(**remark) for what, remark in kept.pop(key).items()} for key in ("left_out", "odd")
+        )
+        return cls(options, totals, left_out=left_out, odd=odd, **kept)
+
+    def remarks(self) -> list[str]:
+        """Sentences for who reads the scores."""
+        total = self.totals.images + sum(remark.count for remark in self.left_out.values())
+        found = [(f"have {what} and no score", remark) for what, remark in self.left_out.items()]
+        found += [(f"have {what}, {ODDITIES[what]}", remark) for what, remark in self.odd.items()]
+        return [f"{remark.count} of {total} {what}: {', '.join(remark.cases)}{', …' * (remark.count > CASES)}"
+                for what, remark in found]  # fmt: skip
+
+
+def _by_dice(item: Evaluated) -> tuple[float, str]:
+    return item.values["Dice"], item.name
+
+
+def evaluate(
+    predictions: str | Path,
+    masks: str | Path,
+    classes: int | None = None,
+    *,
+    threshold: float = 0.5,
+    beta2: float = 0.3,
+    strict: bool = False,
+    processes: int | None = None,
+) -> dict[str, float]:
     """The field's metrics of a folder of predictions.
 
     Args:
@@ -32,35 +139,69 @@ def evaluate(predictions: str | Path, masks: str | Path, classes: int | None = N
         masks: a folder of masks, or of pictures and masks; 255 in a mask of several classes is ignored.
         classes: 1, or the number of classes, background counted. By default there are several if predictions have a
             coloured palette: as many as `classes.txt` names, else up to the highest index.
+        threshold: in (0, 1], of the metrics of the map as saved.
+        beta2: β² of F; the field's is 0.3.
+        strict: raise where a prediction is missing, broken, of another size than its mask, or no 8-bit grey map. Else
+            the first three are left out, other maps are converted, and a warning says which and how many.
+        processes: how many work on one class; by default as many as there are cores.
 
     Returns:
         Of one class MAE, S, E_adaptive, E_mean, E_max, F_adaptive, F_mean, F_max, wF, mDice, mIoU (means over 256
-        thresholds), all as PySODMetrics computes them; Dice, IoU (at 0.5 of the map as saved; 1 where map and mask are
-        both empty); images (their number). Of several classes what `summarise_classes` says.
+        thresholds), all as PySODMetrics computes them; Dice, IoU, precision, recall, specificity, BER
+        (`metrics.at_threshold`) and HD95, ASD, boundary_F (`surface.surface_metrics`) of the map as saved; images
+        (their number). Of several classes what `summarise_classes` says.
 
     Raises:
-        InputError: a mask without prediction, a pair of different sizes, an index that is no class, a broken file.
+        InputError: nothing to compare, a broken mask, an index that is no class, and what `strict` forbids.
     """
     predictions, masks = Path(predictions), Path(masks)
     if holds_classes(predictions, classes):
         return evaluate_classes(predictions, masks, classes).metrics
-    return summarise([item.scores for item in evaluate_each(predictions, masks)])
+    result = evaluate_folder(predictions, masks, Options(threshold, beta2, strict), processes=processes)
+    for remark in result.remarks():
+        warnings.warn(remark, stacklevel=2)
+    return result.totals.metrics()
 
 
-def evaluate_each(
-    predictions: Path, masks: Path, progress: Callable[[int, int], object] = lambda done, total: None
-) -> list[Evaluated]:
-    """The scores of each picture of one class, by name; see `evaluate`. `progress` gets the done and the total."""
-    matched = match_predictions(predictions, masks)
-    result = []
-    brightest = 0
-    for item in matched:
-        prediction, mask = read_map(item.prediction), read_mask(item.mask).foreground()
-        brightest = max(brightest, int(prediction.max(initial=0)))
-        check_sizes(item, prediction.shape, mask.shape)
-        result.append(Evaluated(item.name, item.prediction, item.mask, item.image, score(prediction, mask)))
-        progress(len(result), len(matched))
-    if brightest == 1:  # of one map it may be a faint probability, of all it is another scale
+def evaluate_folder(
+    predictions: Path,
+    masks: Path,
+    options: Options = Options(),
+    *,
+    shard: tuple[int, int] = (1, 1),
+    processes: int | None = None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+    on_picture: Callable[[Evaluated], object] = lambda item: None,
+) -> Evaluation:
+    """Evaluate maps of one class; see `evaluate`.
+
+    Args:
+        predictions: a folder.
+        masks: a folder.
+        options: what is measured.
+        shard: (k, n), the k-th of n shares of the pictures only; `Totals.merge` makes a whole of them.
+        processes: by default as many as there are cores.
+        progress: gets how many of how many are done.
+        on_picture: gets each picture that has a score, by name in order.
+    """
+    result, done = Evaluation(options), 0
+    items, missing = match_predictions(predictions, masks, all_wanted=options.strict)
+    items, missing = items[shard[0] - 1 :: shard[1]], missing[shard[0] - 1 :: shard[1]]
+    if missing:
+        result.left_out["no prediction"] = Remark(len(missing), list(map(str, missing[:CASES])))
+    batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+    jobs = 1 if len(items) <= ALONE else processes or joblib.cpu_count()
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
+        for part, pictures in parallel(joblib.delayed(_measure)(batch, options) for batch in batches):
+            result.merge(part)
+            for picture in pictures:
+                on_picture(picture)
+            done += BATCH
+            progress(min(done, len(items)), len(items))
+    if not result.totals.images:
+        raise InputError(f"{predictions}: nothing to compare with {masks}: {'; '.join(result.remarks())}")
+    if result.brightest == 1:  # of one map it may be a faint probability, of all it is another scale
         raise InputError(
             f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; classes 2 takes "
             "them as class indices"
@@ -68,17 +209,42 @@ def evaluate_each(
     return result
 
 
-def read_map(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 of a map or a 0/255 mask.
+def _measure(items: Sequence[Compared], options: Options) -> tuple[Evaluation, list[Evaluated]]:
+    """The work of a process: some pictures, and those of them that have a score."""
+    result, pictures = Evaluation(options), []
+    with memory_kept():
+        for item in items:
+            one = _measure_one(item, options)
+            result.merge(one)
+            pictures += one.worst
+    return result, pictures
+
+
+def _measure_one(item: Compared, options: Options) -> Evaluation:
+    """An evaluation of one picture.
 
     Raises:
-        InputError: colours or more than 8 bits: their values are no probabilities in 255ths.
+        InputError: a broken mask, and what the options forbid.
     """
-    picture = open_picture(path)
-    values = np.asarray(picture.convert("RGB"))
-    wide = picture.mode.startswith(("I", "F"))
-    if wide or values.max(axis=2, initial=0).astype(int).sum() != values.min(axis=2, initial=255).astype(int).sum():
-        what = "more than 8 bits" if wide else "colours"
-        raise InputError(f"{path}: has {what}; predictions are 8-bit grey maps or masks of 0 and 255, of one class")
-    grey: NDArray[np.uint8] = values[..., 0]
-    return grey
+    result, truth = Evaluation(options), read_mask(item.mask).foreground()
+    wrong = "a broken prediction"
+    try:
+        found, odd = read_map(item.prediction)
+        if found.shape != truth.shape:
+            wrong = "a prediction of another size"
+            raise InputError(other_size(item, found.shape, truth.shape))
+        if odd and options.strict:
+            raise InputError(f"{item.prediction}: has {odd}; predictions are 8-bit grey maps or masks of 0 and 255")
+    except InputError as error:
+        if options.strict:
+            raise
+        result.left_out[wrong] = Remark(1, [str(error)])
+        return result
+    scores = score(found, truth, options.threshold, options.beta2)
+    picture = Evaluated(item.name, item.prediction, item.mask, item.image, scores.values)
+    result.totals.add(scores)
+    result.spread[min(19, int(20 * scores.values["Dice"]))] = 1
+    result.worst, result.best, result.brightest = [picture], [picture], int(found.max(initial=0))
+    if odd:
+        result.odd[odd] = Remark(1, [str(item.prediction)])
+    return result

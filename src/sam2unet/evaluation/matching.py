@@ -12,19 +12,22 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture: its name and its files. `image` is None where only masks are at hand."""
+    """One picture: its name and its files."""
 
     name: str
     prediction: Path
     mask: Path | Polygons
     image: Path | None
+    """None where only masks are at hand."""
 
 
-def match_predictions(predictions: Path, masks: Path, *, maps: bool = True) -> list[Compared]:
-    """The prediction of each mask, by name; `maps`: see `find_predictions`.
+def match_predictions(
+    predictions: Path, masks: Path, *, maps: bool = True, all_wanted: bool = True
+) -> tuple[list[Compared], list[Path | Polygons]]:
+    """The pairs of prediction and mask by name, and the masks without prediction; `maps`: see `find_predictions`.
 
     Raises:
-        InputError: no such folder, no masks, or a mask without prediction.
+        InputError: no such folder, no masks, or no prediction for any, or for one if `all_wanted`.
     """
     for folder in (predictions, masks):
         if not folder.is_dir():
@@ -38,27 +41,24 @@ def match_predictions(predictions: Path, masks: Path, *, maps: bool = True) -> l
         truths = {key: truths[key] for key in pictures}  # nothing was there to predict the others from
     matched = {mask: name for name, mask in match(found, truths).items()}
     missing = [key for key in truths if key not in matched]
-    if missing:
+    if missing and (all_wanted or not matched):
         example = f"; found {next(iter(found.values()))}" if found else ""
         raise InputError(
             f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
             f"{truths[missing[0]]}{example}"
         )
-    result = []
+    items = []
     for key in sorted(matched):
         picture = pictures.get(key)
         image = picture if picture != truths[key] else None
-        result.append(Compared(matched[key], found[matched[key]], truths[key], image))
-    return result
+        items.append(Compared(matched[key], found[matched[key]], truths[key], image))
+    return items, [truths[key] for key in sorted(missing)]
 
 
-def check_sizes(item: Compared, prediction: tuple[int, ...], mask: tuple[int, ...]) -> None:
-    """Raise InputError unless the shapes (H, W) of a pair are the same."""
-    if prediction != mask:
-        (h, w), (mh, mw) = prediction, mask
-        raise InputError(
-            f"{item.prediction} is {w}x{h}, but its mask {item.mask} is {mw}x{mh}; predict at the picture's own size"
-        )
+def other_size(item: Compared, prediction: tuple[int, ...], mask: tuple[int, ...]) -> str:
+    """What to say of a pair of these shapes (H, W)."""
+    (h, w), (mh, mw) = prediction, mask
+    return f"{item.prediction} is {w}x{h}, but its mask {item.mask} is {mw}x{mh}; predict at the picture's own size"
 
 
 def find_predictions(folder: Path, *, maps: bool = True) -> dict[str, Path]:

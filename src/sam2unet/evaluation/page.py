@@ -109,13 +109,12 @@ def figure(pictures: Sequence[Image.Image], name: str, figure_text: str) -> str:
     )
 
 
-def histogram(values: Sequence[float], name: str) -> str:
-    """Twenty bars over [0, 1], as SVG; `name` says of what."""
-    counts, _ = np.histogram(values, bins=20, range=(0, 1))
+def histogram(counts: Sequence[int], name: str) -> str:
+    """How many values lie in each twentieth of [0, 1] as twenty bars, as SVG; `name` says of what."""
     width, base, step = 640, 156, 31
     parts = [f'<line x1="10" x2="630" y1="{base}" y2="{base}" stroke="var(--line)"/>']
     for i, count in enumerate(counts):
-        left, tall = 10 + i * step, 130 * count / counts.max()
+        left, tall = 10 + i * step, 130 * count / max(counts)
         if count:
             parts.append(
                 f'<rect x="{left + 1}" y="{base - tall:.1f}" width="{step - 2}" height="{tall:.1f}" rx="2" '
@@ -127,6 +126,11 @@ def histogram(values: Sequence[float], name: str) -> str:
     ]
     label = html.escape(f"Histogram of {name}")
     return f'<svg viewBox="0 0 {width} 180" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def twentieths(values: Sequence[float]) -> list[int]:
+    """How many values lie in each twentieth of [0, 1]."""
+    return [int(count) for count in np.histogram(values, bins=20, range=(0, 1))[0]]
 
 
 def worst_and_best(items: Iterable[Item], value: Callable[[Item], float]) -> tuple[list[Item], list[Item]]:

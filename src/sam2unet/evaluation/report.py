@@ -1,43 +1,72 @@
-"""The report of one class: metrics, their spread, the worst and the best pictures."""
+"""The report of one class: metrics, their spread, curves, the worst and the best pictures."""
 
 import html
 from pathlib import Path
 
 from ..data import read_mask
 from ..files import appearing
-from .folder import Evaluated, read_map
-from .page import OUTCOMES, figure, histogram, legend, outcome_picture, page, shown_picture, tile, worst_and_best
+from .curves import curves
+from .folder import Evaluated, Evaluation
+from .maps import read_map
+from .page import OUTCOMES, figure, histogram, legend, outcome_picture, page, shown_picture, tile
+from .tables import shown
+from .totals import Totals
 
 MEANINGS = {
-    "Dice": "overlap at 0.5, mean over the pictures", "IoU": "intersection over union at 0.5",
-    "mDice": "mean Dice over 256 thresholds", "mIoU": "mean IoU over 256 thresholds", "MAE": "mean absolute error",
-    "S": "structure measure", "wF": "weighted F-measure",
+    "S": "structure measure", "wF": "weighted F-measure", "MAE": "mean absolute error",
     "E_adaptive": "E-measure, adaptive threshold", "E_mean": "E-measure, mean over 256 thresholds",
-    "E_max": "E-measure, highest", "F_adaptive": "F-measure (β² 0.3), adaptive threshold",
+    "E_max": "E-measure, highest", "F_adaptive": "F-measure (β² {beta2:g}), adaptive threshold",
     "F_mean": "F-measure, mean over 256 thresholds", "F_max": "F-measure, highest",
+    "mDice": "mean Dice over 256 thresholds", "mIoU": "mean IoU over 256 thresholds",
+    "Dice": "overlap at {threshold:g}", "IoU": "intersection over union at {threshold:g}",
+    "precision": "share of what is found that is object, at {threshold:g}",
+    "recall": "share of the object that is found, at {threshold:g}",
+    "specificity": "share of the rest that is left alone, at {threshold:g}",
+    "BER": "balanced error rate at {threshold:g}",
+    "HD95": "95th percentile of the outlines' distances, pixels", "ASD": "mean distance of the outlines, pixels",
+    "boundary_F": "F1 of the outlines within 0.8 % of the diagonal",
 }  # fmt: skip
+TILES = ("Dice", "IoU", "S", "MAE")
 
 
-def write_report(path: Path, items: list[Evaluated], metrics: dict[str, float], title: str) -> None:
+def write_report(path: Path, result: Evaluation, title: str) -> None:
     """Write the page; it needs no other file and no network."""
-    worst, best = worst_and_best(items, lambda item: item.scores.dice)
-    tiles = "".join(tile(f"{metrics[name]:.3f}", name, MEANINGS[name]) for name in ("Dice", "IoU", "S", "MAE"))
-    rows = "".join(f"<tr><td>{n}</td><td>{metrics[n]:.4f}</td><td class=dim>{m}</td></tr>" for n, m in MEANINGS.items())
-    body = f"""<p class="dim">{len(items)} pictures · predictions: {html.escape(str(items[0].prediction.parent))}</p>
-<div class="tiles">{tiles}</div>
-<h2>Dice of each picture</h2>{histogram([item.scores.dice for item in items], "Dice")}
+    metrics, images = result.totals.metrics(), result.totals.images
+    meanings = {name: text.format(**vars(result.options)) for name, text in MEANINGS.items()}
+    worst, best = result.worst[: (images + 1) // 2], result.best[: images // 2]
+    tiles = "".join(tile(shown(metrics[name], 3), name, meanings[name]) for name in TILES)
+    rows = "".join(
+        f"<tr><td>{n}</td><td>{shown(metrics[n])}</td><td class=dim>{m}</td></tr>" for n, m in meanings.items()
+    )
+    remarks = "".join(f"<p><strong>Mind:</strong> {html.escape(remark)}</p>" for remark in result.remarks())
+    body = f"""<p class="dim">{images} pictures · predictions: {html.escape(str(result.worst[0].prediction.parent))}</p>
+{remarks}<div class="tiles">{tiles}</div>
+<h2>Dice of each picture</h2>{histogram(result.spread, "Dice")}
 <h2>Lowest Dice</h2><p class="dim">The picture, and what of the object was {legend(OUTCOMES)}</p>
-<div class="grid">{"".join(map(_figure, worst))}</div>
-<h2>Highest Dice</h2><div class="grid">{"".join(map(_figure, best))}</div>
+<div class="grid">{"".join(_figure(item, result.options.threshold) for item in worst)}</div>
+<h2>Highest Dice</h2><div class="grid">{"".join(_figure(item, result.options.threshold) for item in best)}</div>
+<h2>Curves</h2><div class="charts">{_curves(result.totals)}</div>
 <h2>All metrics</h2><table>{rows}</table>
-<p class="dim">Dice and IoU are ours, from the map as saved; the others are the field's, as PySODMetrics computes them,
-on the map stretched to its own range.</p>"""
+<p class="dim">Means over the pictures. The first eleven are the field's, as PySODMetrics computes them, on each map
+stretched to its own range; the others are of the map as saved.</p>"""
     with appearing(path) as partial:
         partial.write_text(page(title, body), encoding="utf-8")
 
 
-def _figure(item: Evaluated) -> str:
-    found, truth = read_map(item.prediction) >= 128, read_mask(item.mask).foreground() > 128
+def _curves(totals: Totals) -> str:
+    """Precision over recall, ROC, and what follows the threshold."""
+    by = {name: totals.curve(name).tolist() for name in totals.curves}
+    rising = {name: by[name][::-1] for name in ("F", "E", "Dice")}
+    return (
+        curves("Precision and recall", by["recall"], {"precision": by["precision"]}, "recall", (0, 1))
+        + curves("ROC", by["false_alarms"], {"recall": by["recall"]}, "share of the rest that is found", (0, 1))
+        + curves("Over the threshold", range(256), rising, "threshold, 255ths", (0, 1))
+    )
+
+
+def _figure(item: Evaluated, threshold: float) -> str:
+    assert item.prediction
+    found, truth = read_map(item.prediction)[0] >= 255 * threshold, read_mask(item.mask).foreground() > 128
     picture = shown_picture(item.image, (found.shape[1], found.shape[0]))
-    shown = [picture] * (item.image is not None) + [outcome_picture(picture, found, truth)]
-    return figure(shown, item.name, f"{item.scores.dice:.3f}")
+    pictures = [picture] * (item.image is not None) + [outcome_picture(picture, found, truth)]
+    return figure(pictures, item.name, f"{item.values['Dice']:.3f}")

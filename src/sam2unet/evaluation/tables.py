@@ -3,14 +3,17 @@
 import csv
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..files import appearing
 from .class_folder import ClassEvaluation
-from .folder import Evaluated
+from .folder import Evaluation
 
 
 def print_metrics(metrics: dict[str, float]) -> None:
@@ -44,20 +47,52 @@ def write_json(path: Path, metrics: dict[str, float], predictions: Path, masks: 
         partial.write_text(json.dumps({"metrics": finite} | more | compared, indent=2) + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, items: list[Evaluated]) -> None:
-    """A row per picture of one class."""
-    scores = ((item.name, item.scores) for item in items)
-    rows = ((name, s.dice, s.iou, s.mae, s.s_measure, s.weighted_f) for name, s in scores)
-    _write_rows(path, ["name", "Dice", "IoU", "MAE", "S", "wF"], rows)
+def merge_json(parts: Sequence[Path]) -> tuple[Evaluation, Path, Path]:
+    """The evaluation whose shares `write_json` wrote; the folders of predictions and masks.
+
+    Raises:
+        InputError: no share, one of another evaluation, or not each share once.
+    """
+    stored = [_read_share(path) for path in parts]
+    for path, share in zip(parts, stored, strict=True):
+        for key in ("predictions", "masks", "version"):
+            if share[key] != stored[0][key]:
+                raise InputError(f"{path}: has {key} {share[key]}, but {parts[0]} has {stored[0][key]}")
+        if share["kept"]["options"] != stored[0]["kept"]["options"]:
+            raise InputError(f"{path}: was evaluated with other options than {parts[0]}")
+    found = sorted(tuple(map(int, share["shard"].split("/"))) for share in stored)
+    of = found[0][1]
+    if found != [(number, of) for number in range(1, of + 1)]:
+        there = ", ".join(f"{number}/{of}" for number, of in found)
+        raise InputError(f"{parts[0].parent}: not each share once: {there}")
+    result = Evaluation.from_json(stored[0])
+    for share in stored[1:]:
+        result.merge(Evaluation.from_json(share))
+    return result, Path(stored[0]["predictions"]), Path(stored[0]["masks"])
 
 
-def write_class_csv(path: Path, result: ClassEvaluation) -> None:
-    """A row per picture of several classes: its name and `picture_dice`."""
-    _write_rows(path, ["name", "mDice"], ((item.name, item.dice) for item in result.items))
+def _read_share(path: Path) -> dict[str, Any]:
+    try:
+        share = json.loads(path.read_text(encoding="utf-8"))
+        return share if share["kept"] and share["shard"] else {}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is no share that `evaluate --shard K/N --json` wrote") from error
 
 
-def _write_rows(path: Path, header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+@contextmanager
+def csv_of_pictures(path: Path | None) -> Iterator[Callable[[str, Mapping[str, float]], None]]:
+    """Gives what writes a row: a picture's name and its values, empty where there is nothing to measure."""
+    if path is None:
+        yield lambda name, values: None
+        return
     with appearing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([name, *(f"{value:.6f}" for value in values)] for name, *values in rows)
+        writer, written = csv.writer(file), count()
+
+        def write(name: str, values: Mapping[str, float]) -> None:
+            if not next(written):
+                writer.writerow(["name", *values])
+            writer.writerow([name, *("" if math.isnan(value) else f"{value:.6f}" for value in values.values())])
+
+        yield write

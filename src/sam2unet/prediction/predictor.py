@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..data import Preparation, read_image, to_rgb
+from ..data import read_image, to_rgb
+from ..data.dataset import Preparation
 from ..device import find_device, has_bf16
 from ..errors import InputError
 from ..network import SAM2UNet

@@ -17,7 +17,8 @@ import yaml
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from ..data import DataCheck, Pair, Preparation, class_colours, read_image, read_mask
+from ..data import DataCheck, Pair, class_colours, read_image, read_mask
+from ..data.dataset import Preparation
 from ..data.report import check_rows
 from ..evaluation.curves import curves
 from ..evaluation.page import (
@@ -29,6 +30,7 @@ from ..evaluation.page import (
     outcome_picture,
     page,
     tile,
+    twentieths,
     worst_and_best,
 )
 from ..files import appearing
@@ -77,7 +79,7 @@ class Report:
             f'<div class="tiles">{"".join(tiles)}</div>',
             f'<h2>Curves</h2><div class="charts">{self._curves(history, best)}</div>',
             self._classes(best),
-            f"<h2>Dice of each validation picture</h2>{histogram(dice, 'Dice')}" if len(dice) else "",
+            f"<h2>Dice of each validation picture</h2>{histogram(twentieths(dice), 'Dice')}" if len(dice) else "",
             self._figures(shown),
             "<h2>Recipe</h2>" + facts((k, _plain(v)) for k, v in recipe.model_dump(mode="json").items()),
             "<h2>Data</h2>" + self._data(),

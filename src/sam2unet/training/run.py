@@ -13,10 +13,12 @@ import lightning.pytorch as pl
 import torch
 from rich.console import Console
 
-from ..data import Augment, DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, training_split
+from ..data import DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, training_split
+from ..data.augmentation import Augment
 from ..data.report import print_check
-from ..device import find_device, memory_kept
+from ..device import find_device
 from ..errors import InputError
+from ..memory import memory_kept
 from ..progress import progress_bar
 from .build import build_model, build_trainer, find_trunk_weights, frozen_digest, precision_of
 from .callbacks import AverageWeights, KeepModels, SaveToResume, ShowProgress

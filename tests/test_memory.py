@@ -1,4 +1,4 @@
-"""What depends on the machine."""
+"""What is asked of the system's memory."""
 
 import subprocess
 import sys
@@ -7,17 +7,17 @@ import pytest
 
 KEEP = """
 import ctypes
-from sam2unet import device
+from sam2unet import memory
 told = []
 class Library:
     def __init__(self, name): self.real = real
     def mallopt(self, *words): told.append((*words, self.real.mallopt(*words)))
     def malloc_trim(self, keep): self.real.malloc_trim(keep)
 real = ctypes.CDLL(None)
-device.ctypes.CDLL = Library
+memory.ctypes.CDLL = Library
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
-with device.memory_kept():
+with memory.memory_kept():
     before = resident()
     blocks = [b"x" * 2**20 * (i + 1) for i in range(20)]
     del blocks
