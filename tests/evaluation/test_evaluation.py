@@ -152,10 +152,9 @@ def test_what_is_left_out_or_converted_is_said(folders, run):
                   "1 of 6 have colours, their luminance was taken: ", "1 of 6 have more than 8 bits"):  # fmt: skip
         assert words in result.err, words
     assert [line.split(",")[0] for line in (folders / "s.csv").read_text().splitlines()] == ["name", "2", "4", "5"]
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="prediction|colours|8 bits") as said:
         metrics = sam2unet.evaluate(folders / "maps", folders / "gt")
     assert len(said) == 5
-    assert any("no prediction and no score" in str(one.message) for one in said)
     assert metrics["images"] == 3
     for number, level in ((4, 76), (5, None)):  # Rec. 601's luminance of red is 76
         plain = np.full((44, 50), level, np.uint8) if level else (wide // 257).astype(np.uint8)
