@@ -35,8 +35,13 @@ class Side:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+        assert self.process.stdin
+        self.process.stdin.close()  # it ends where its input does, with what it started
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def ask(self) -> dict[str, Any]:
         """One more step."""

@@ -38,6 +38,16 @@ def test_all_sides_begin_with_the_same_loss_and_are_told(tmp_path):
     assert all(f"| {row['side']} | tiny | 2 |" in done.stdout for row in figures["rows"])
 
 
+def test_both_sides_of_an_evaluation_give_the_same_metrics(tmp_path):
+    words = ["--sizes", "40x50", "--pictures", "70", "--steps", "1", "--processes", "2", "--json", tmp_path / "f.json"]
+    done = subprocess.run([sys.executable, SPEED / "evaluate.py", *words], capture_output=True, text=True, check=True)
+    theirs, ours = json.loads((tmp_path / "f.json").read_text())["rows"]
+    assert ours["apart"] < 1e-6
+    assert ours["ratio"] == pytest.approx(theirs["seconds"][0] / ours["seconds"][0])
+    assert "| 40x50 | ours, 2 processes |" in done.stdout
+    assert "leaked" not in done.stderr
+
+
 def test_waiting_for_pictures_is_a_share_of_the_time(scenes):
     words = ["--size", "64", "--batch", "2", "--warm-up", "1", "--batches", "2", "--workers", "1"]
     done = subprocess.run(
