@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "weights": {"errors", "files", "network"},
     "evaluation": {"errors", "files", "memory", "data"},
     "prediction": {"errors", "files", "device", "network", "weights", "data"},
+    "benchmark": {"errors", "files", "data", "evaluation", "prediction"},
     "training": {"errors", "files", "device", "memory", "progress", "network", "weights", "data", "evaluation"},
 }
 

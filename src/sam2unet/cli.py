@@ -236,23 +236,104 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
+@app.command()
+def benchmark(
+    data: Annotated[Path, typer.Option(help="A folder that holds the sets, in whatever layout; see `data check`.")],
+    model: Annotated[Path | None, typer.Argument(help="A model file or a checkpoint of the authors.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp, or all.")] = None,
+    maps: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER: maps of another method, a folder for each set.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Maps, and the tables in all forms.")] = Path("runs/benchmark"),
+    trunk_weights: Annotated[Path | None, typer.Option(help="Where the frozen trunk of the model is.")] = None,
+    device: Device = "auto",
+    processes: Annotated[int | None, typer.Option(min=1, help="Default: as many as there are cores.")] = None,
+) -> None:
+    """The paper's tables: a model and other methods on the paper's test sets, beside what the paper reports.
+
+    The model predicts under the published protocol. Its maps are kept: what was done is not done again.
+    """
+    from . import benchmark as room
+    from .data.catalogue import chosen_sets, find_sets
+
+    if not model and not maps:
+        raise InputError("nothing to measure: give a model, or --maps NAME=FOLDER")
+    methods = {}
+    for given in maps or []:
+        name, equals, folder = given.partition("=")
+        if not equals:
+            raise InputError(f"--maps is {given!r}: it must be NAME=FOLDER")
+        methods[name] = Path(folder)
+    finding = find_sets(data, chosen_sets(task or []))
+    result = room.benchmark(
+        finding, out, model, methods, device=device, trunk_weights=trunk_weights, processes=processes,
+        progress=_progress,
+    )  # fmt: skip
+    room.print_tables(result, _table_console())
+    for remark in result.remarks:
+        print(f"sam2unet: {remark}", file=sys.stderr)
+    room.write_json(out / "benchmark.json", result)
+    room.write_csv(out / "benchmark.csv", result)
+    room.write_latex(out / "benchmark.tex", result)
+    room.write_markdown(out / "benchmark.md", result)
+    room.write_page(out / "benchmark.html", result, "SAM2-UNet on the paper's test sets")
+
+
 @data_app.command("check")
 def data_check(
     folder: Path,
     classes: Annotated[int, typer.Option(min=1, max=254, help="Classes, background counted; 1: foreground.")] = 1,
+    catalogue: Annotated[bool, typer.Option("--catalogue", help="Look for the paper's eighteen test sets.")] = False,
+    task: Annotated[list[str] | None, typer.Option(help="With --catalogue: only these tasks; see `data list`.")] = None,
 ) -> None:
-    """Table of pairs, orphans, sizes, foreground share, broken files; exit code 2 if training would go wrong."""
-    from rich.console import Console
+    """Table of pairs, orphans, sizes, foreground share, broken files; exit code 2 if training would go wrong.
 
+    With --catalogue which of the paper's test sets are there, in any of the layouts they are handed out in, and which
+    pictures they share with training sets; exit code 1 if something is missing or differs.
+    """
     from .data import check_pairs, find_pairs
     from .data.report import print_check
 
+    if catalogue:
+        _check_catalogue(folder, task or [])
+        return
     listing = find_pairs(folder)
     with _progress("reading") as progress:
         check = check_pairs(listing, classes, progress)
-    print_check(check, Console(highlight=False, width=None if sys.stdout.isatty() else 200))
+    print_check(check, _table_console())
     if check.errors:
         raise InputError(f"{folder}: training would go wrong, see above ({len(check.errors)} errors)")
+
+
+def _check_catalogue(root: Path, tasks: list[str]) -> None:
+    from .data.catalogue import chosen_sets, find_sets, shared_pictures
+    from .data.report import print_finding
+
+    finding = find_sets(root, chosen_sets(tasks))
+    with _progress("comparing pictures") as progress:
+        shared = shared_pictures(finding, progress)
+    print_finding(finding, _table_console())
+    remarks = finding.remarks()
+    for (train, test), pairs in shared.items():
+        one, other = pairs[0]
+        remarks.append(f"{test}: {len(pairs)} pictures look like one of {train}, such as {other} like {one}")
+    for remark in remarks:
+        print(remark)
+    if remarks:
+        raise typer.Exit(1)
+
+
+@data_app.command("list")
+def data_list(
+    task: Annotated[
+        list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp; default all.")
+    ] = None,
+) -> None:
+    """The paper's eighteen test sets: how many pictures, where they come from, and under which licence."""
+    from .data.catalogue import chosen_sets
+    from .data.report import print_catalogue
+
+    print_catalogue(chosen_sets(task or []), _table_console())
 
 
 @data_app.command("scenes")
@@ -345,3 +426,10 @@ def _progress(what: str) -> "AbstractContextManager[Callable[[int, int], object]
     from .progress import progress_bar
 
     return progress_bar(_console(), what)
+
+
+def _table_console() -> "Console":
+    """Of tables: as wide as the terminal, or wide enough for a file."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

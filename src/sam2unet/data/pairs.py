@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +79,17 @@ def find_pairs(root: str | Path, class_names: Sequence[str] = ()) -> Listing:
         InputError: no such folder, no picture in it, or a name that occurs twice.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder")
-    found = _scan(root, split=True, class_names=class_names)
-    if not any(files.images or files.masks for files in found.values()):
+    found = pair_up(root, walk(root), class_names)
+    if not any((found.pairs, found.lone_images, found.lone_masks)):
         raise InputError(f"{root}: holds no pictures; expected pairs of one name, such as images/a.jpg and masks/a.png")
+    return found
+
+
+def pair_up(
+    root: Path, files_below: Iterable[Path], class_names: Sequence[str] = (), words: Sequence[re.Pattern[str]] = ()
+) -> Listing:
+    """Match some of the files below a folder; see `find_pairs`. `words` in the names of folders say nothing."""
+    found = _scan(root, files_below, split=True, class_names=class_names, words=words)
     listing = Listing(root)
     unnamed = found.get("", _Files())
     taken: dict[str, Path] = {}  # by pictures of a split from masks of none, as where GT/ serves images/train and /test
@@ -117,7 +123,7 @@ def find_pairs(root: str | Path, class_names: Sequence[str] = ()) -> Listing:
 
 def find_images(root: Path) -> dict[str, Path]:
     """The pictures below a folder by key, its masks left out; where nothing pairs, all of them."""
-    files = _scan(root, split=False, annotations=False).get("", _Files())
+    files = _scan(root, walk(root), split=False, annotations=False).get("", _Files())
     partners = set(match(files.images, files.masks).values())
     if not partners:
         return _all(files)
@@ -128,7 +134,7 @@ def find_images(root: Path) -> dict[str, Path]:
 
 def find_masks(root: Path) -> dict[str, Source]:
     """The masks below a folder by key; where nothing pairs, every picture in it."""
-    files = _scan(root, split=False).get("", _Files())
+    files = _scan(root, walk(root), split=False).get("", _Files())
     annotated = _annotated(files.images, files.drawn, {})
     if match(files.images, files.masks) or annotated:
         return {**files.masks, **annotated}
@@ -210,17 +216,24 @@ def _twice(one: Source, other: Source) -> InputError:
     return InputError(f"{one} and {other} have the same name; rename or remove one of them")
 
 
-def _scan(root: Path, split: bool, annotations: bool = True, class_names: Sequence[str] = ()) -> dict[str, _Files]:
-    """What is below a folder, by split; without `split`, a folder such as `train` stays part of the key."""
+def _scan(
+    root: Path,
+    files_below: Iterable[Path],
+    split: bool,
+    annotations: bool = True,
+    class_names: Sequence[str] = (),
+    words: Sequence[re.Pattern[str]] = (),
+) -> dict[str, _Files]:
+    """What the files are, by split; without `split`, a folder such as `train` stays part of the key."""
     found: dict[str, _Files] = defaultdict(_Files)
     drawings = []
-    for path in _walk(root):
+    for path in files_below:
         folder = path.relative_to(root).parent
         if is_picture(path):
             role = _role(folder) or ("mask" if MASK_EDGE.search(path.stem) else "image")
-            part = found[_split_of(folder.parts) if split else ""]
+            part = found[split_of(folder.parts) if split else ""]
             files = part.masks if role == "mask" else part.images
-            key = _key(folder, path.stem, split)
+            key = _key(folder, path.stem, split, words)
             if key in files:
                 raise _twice(files[key], path)
             files[key] = path
@@ -232,7 +245,7 @@ def _scan(root: Path, split: bool, annotations: bool = True, class_names: Sequen
             # LabelMe's file lies as its picture does; COCO's names its pictures, and may name its split itself.
             of_one = name == path.stem
             where = folder.parts if of_one else (*folder.parts, path.stem)
-            drawn = found[_split_of(where) if split else ""].drawn
+            drawn = found[split_of(where) if split else ""].drawn
             key = _key(folder, name, split) if of_one else _key(Path(name).parent, Path(name).name, split)
             if key in drawn:
                 raise InputError(f"{drawn[key]} and {path} both annotate {name}; remove one of them")
@@ -240,8 +253,14 @@ def _scan(root: Path, split: bool, annotations: bool = True, class_names: Sequen
     return found
 
 
-def _walk(root: Path) -> Iterable[Path]:
-    """The files below a folder in order, links followed but no folder entered twice, hidden ones left out."""
+def walk(root: Path) -> Iterator[Path]:
+    """The files below a folder in order, links followed but no folder entered twice, hidden ones left out.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder")
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         state = Path(folder).stat()
@@ -268,7 +287,7 @@ def _role(folder: Path) -> str:
     return ""
 
 
-def _split_of(parts: Iterable[str]) -> str:
+def split_of(parts: Iterable[str]) -> str:
     """The split that the outermost folder that names one names."""
     plain = [_without(part, MASK, IMAGE) for part in parts]
     return next((name for part in plain for name, words in SPLITS.items() if words.search(part)), "")
@@ -282,7 +301,12 @@ def _without(part: str, *words: re.Pattern[str]) -> str:
     return part
 
 
-def _key(folder: Path, stem: str, split: bool) -> str:
-    """The folders without the words that say role and split, and the stem."""
-    words = (MASK, IMAGE, *(SPLITS.values() if split else ()))
+def without_roles(parts: Iterable[str]) -> tuple[str, ...]:
+    """The names of folders without the words that say role and split; those that are nothing else left out."""
+    return tuple(filter(None, (_without(part, MASK, IMAGE, *SPLITS.values()) for part in parts)))
+
+
+def _key(folder: Path, stem: str, split: bool, more: Sequence[re.Pattern[str]] = ()) -> str:
+    """The folders without the words that say role and split, or `more`, and the stem."""
+    words = (MASK, IMAGE, *(SPLITS.values() if split else ()), *more)
     return "/".join([*filter(None, (_without(part, *words) for part in folder.parts)), stem])

@@ -1,9 +1,13 @@
-"""The data check as a table on the terminal."""
+"""What data there is, as tables on the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .catalogue import BenchmarkSet, Copy, Finding
 from .check import DataCheck, PartCheck
 
 
@@ -47,3 +51,25 @@ def _foreground(part: PartCheck) -> str:
     mean = sum(part.foreground) / len(part.foreground)
     empty = sum(share == 0 for share in part.foreground)
     return f"{mean:.1%} on average" + (f", {empty} without the object" if empty else "")
+
+
+def print_catalogue(sets: Sequence[BenchmarkSet], console: Console) -> None:
+    """A row per set."""
+    table = Table("set", "task", "test", "train", "home page", "licence")
+    for one in sets:
+        counts = ("?" if n is None else str(n) for n in (one.images, one.train_images))
+        table.add_row(one.name, one.task, *counts, one.home or "unknown", one.licence or "unknown")
+    console.print(table, soft_wrap=not console.is_terminal)
+    console.print("test, train: pictures in the published splits; ?: no source confirms a number", style="dim")
+
+
+def print_finding(finding: Finding, console: Console) -> None:
+    """A row per set, found or not."""
+    table = Table("set", "task", "published", "found", "train", "folder", title=Text(str(finding.root)),
+                  title_justify="left")  # fmt: skip
+    for one in finding.sets:
+        copies = finding.copies.get(one.name)
+        copy = copies[0] if copies else Copy(Path("missing"))
+        published = "?" if one.images is None else str(one.images)
+        table.add_row(one.name, one.task, published, str(len(copy.test)), str(len(copy.train)), str(copy.folder))
+    console.print(table, soft_wrap=not console.is_terminal)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
+from numpy.typing import NDArray
 
-from ..data import read_mask
+from ..data import Polygons, read_mask
 from ..errors import InputError
 from ..memory import memory_kept
 from .class_folder import evaluate_classes
@@ -46,6 +48,8 @@ class Evaluated(Compared):
     """One picture and its values by name; see `evaluate`."""
 
     values: dict[str, float]
+    f_curve: NDArray[np.float32] = field(compare=False)
+    """F at 256 thresholds."""
 
 
 @dataclass
@@ -184,9 +188,25 @@ def evaluate_folder(
         progress: gets how many of how many are done.
         on_picture: gets each picture that has a score, by name in order.
     """
-    result, done = Evaluation(options), 0
     items, missing = match_predictions(predictions, masks, all_wanted=options.strict)
     items, missing = items[shard[0] - 1 :: shard[1]], missing[shard[0] - 1 :: shard[1]]
+    result = evaluate_pairs(items, missing, options, processes=processes, progress=progress, on_picture=on_picture)
+    if not result.totals.images:
+        raise InputError(f"{predictions}: nothing to compare with {masks}: {'; '.join(result.remarks())}")
+    return result
+
+
+def evaluate_pairs(
+    items: Sequence[Compared],
+    missing: Sequence[Path | Polygons] = (),
+    options: Options = Options(),
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+    on_picture: Callable[[Evaluated], object] = lambda item: None,
+) -> Evaluation:
+    """Evaluate pairs of map and mask; `missing` are masks without map. See `evaluate_folder`."""
+    result, done = Evaluation(options), 0
     if missing:
         result.left_out["no prediction"] = Remark(len(missing), list(map(str, missing[:CASES])))
     batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
@@ -199,12 +219,10 @@ def evaluate_folder(
                 on_picture(picture)
             done += BATCH
             progress(min(done, len(items)), len(items))
-    if not result.totals.images:
-        raise InputError(f"{predictions}: nothing to compare with {masks}: {'; '.join(result.remarks())}")
     if result.brightest == 1:  # of one map it may be a faint probability, of all it is another scale
         raise InputError(
-            f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; classes 2 takes "
-            "them as class indices"
+            f"{items[0].prediction.parent}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; "
+            "classes 2 takes them as class indices"
         )
     return result
 
@@ -241,7 +259,9 @@ def _measure_one(item: Compared, options: Options) -> Evaluation:
         result.left_out[wrong] = Remark(1, [str(error)])
         return result
     scores = score(found, truth, options.threshold, options.beta2)
-    picture = Evaluated(item.name, item.prediction, item.mask, item.image, scores.values)
+    picture = Evaluated(
+        item.name, item.prediction, item.mask, item.image, scores.values, scores.curves["F"].astype(np.float32)
+    )
     result.totals.add(scores)
     result.spread[min(19, int(20 * scores.values["Dice"]))] = 1
     result.worst, result.best, result.brightest = [picture], [picture], int(found.max(initial=0))

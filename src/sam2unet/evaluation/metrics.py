@@ -41,9 +41,9 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         beta2: β² of F, how much recall weighs against precision; the field's is 0.3.
 
     Returns:
-        Of the map stretched to its own range, as PySODMetrics computes them: MAE, S, wF, E_adaptive, F_adaptive and the
-        curves E, F, Dice, IoU, precision, recall, false_alarms. Of the map as saved what `at_threshold` and
-        `surface_metrics` say.
+        Of the map stretched to its own range, as PySODMetrics computes them: MAE, S, wF, E_adaptive, F_adaptive, the
+        curves E, F, Dice, IoU, precision, recall, false_alarms, and the means of the first four of these. Of the map as
+        saved what `at_threshold` and `surface_metrics` say.
     """
     truth = mask > 128
     centre = centre_of(truth)
@@ -56,15 +56,6 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
     steps = np.array([np.bincount(cut, weights=part, minlength=256) for part in histogram]).astype(np.int64)
     found = steps[:, ::-1].cumsum(axis=1)
     outside, inside = histogram
-    values = {
-        "MAE": float(outside @ levels + inside @ (1 - levels)) / mask.size,
-        "S": structure_measure(quadrants, levels, centre, mask.shape),
-        "wF": weighted_f(prediction, levels, truth),
-        "E_adaptive": float(enhanced_alignment(adaptive, total)),
-        "F_adaptive": float(f_measure(adaptive, total, beta2)),
-        **at_threshold(prediction >= 255 * threshold, truth),
-        **surface_metrics(prediction >= 255 * threshold, truth),
-    }
     curves = {
         "E": enhanced_alignment(found, total),
         "F": f_measure(found, total, beta2),
@@ -73,6 +64,19 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         "precision": _ratio(found[1], found.sum(axis=0)),
         "recall": _ratio(found[1], total[1]),
         "false_alarms": _ratio(found[0], total[0]),
+    }
+    values = {
+        "MAE": float(outside @ levels + inside @ (1 - levels)) / mask.size,
+        "S": structure_measure(quadrants, levels, centre, mask.shape),
+        "E_adaptive": float(enhanced_alignment(adaptive, total)),
+        "E_mean": float(curves["E"].mean()),
+        "F_adaptive": float(f_measure(adaptive, total, beta2)),
+        "F_mean": float(curves["F"].mean()),
+        "wF": weighted_f(prediction, levels, truth),
+        "mDice": float(curves["Dice"].mean()),
+        "mIoU": float(curves["IoU"].mean()),
+        **at_threshold(prediction >= 255 * threshold, truth),
+        **surface_metrics(prediction >= 255 * threshold, truth),
     }
     return Scores(values, curves)
 

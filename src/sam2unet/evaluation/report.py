@@ -43,9 +43,9 @@ def write_report(path: Path, result: Evaluation, title: str) -> None:
 {remarks}<div class="tiles">{tiles}</div>
 <h2>Dice of each picture</h2>{histogram(result.spread, "Dice")}
 <h2>Lowest Dice</h2><p class="dim">The picture, and what of the object was {legend(OUTCOMES)}</p>
-<div class="grid">{"".join(_figure(item, result.options.threshold) for item in worst)}</div>
-<h2>Highest Dice</h2><div class="grid">{"".join(_figure(item, result.options.threshold) for item in best)}</div>
-<h2>Curves</h2><div class="charts">{_curves(result.totals)}</div>
+<div class="grid">{"".join(case_figure(item, result.options.threshold) for item in worst)}</div>
+<h2>Highest Dice</h2><div class="grid">{"".join(case_figure(item, result.options.threshold) for item in best)}</div>
+<h2>Curves</h2><div class="charts">{curve_charts(result.totals)}</div>
 <h2>All metrics</h2><table>{rows}</table>
 <p class="dim">Means over the pictures. The first eleven are the field's, as PySODMetrics computes them, on each map
 stretched to its own range; the others are of the map as saved.</p>"""
@@ -53,7 +53,7 @@ stretched to its own range; the others are of the map as saved.</p>"""
         partial.write_text(page(title, body), encoding="utf-8")
 
 
-def _curves(totals: Totals) -> str:
+def curve_charts(totals: Totals) -> str:
     """Precision over recall, ROC, and what follows the threshold."""
     by = {name: totals.curve(name).tolist() for name in totals.curves}
     rising = {name: by[name][::-1] for name in ("F", "E", "Dice")}
@@ -64,8 +64,8 @@ def _curves(totals: Totals) -> str:
     )
 
 
-def _figure(item: Evaluated, threshold: float) -> str:
-    assert item.prediction
+def case_figure(item: Evaluated, threshold: float) -> str:
+    """The picture, and what was found of it."""
     found, truth = read_map(item.prediction)[0] >= 255 * threshold, read_mask(item.mask).foreground() > 128
     picture = shown_picture(item.image, (found.shape[1], found.shape[0]))
     pictures = [picture] * (item.image is not None) + [outcome_picture(picture, found, truth)]

@@ -49,17 +49,14 @@ class Totals:
         return self.curves[name] / ONE / self.images
 
     def metrics(self) -> dict[str, float]:
-        """The means over the pictures that have a value; "max" and "mean" of E and F are of the mean curve, as the
-        field has them."""
-        mean = {name: self.sums[name] / ONE / n if (n := self.measured[name]) else math.nan for name in self.sums}
-        e, f, dice, iou = (self.curve(name) for name in ("E", "F", "Dice", "IoU"))
-        field_s = {
-            "MAE": mean.pop("MAE"), "S": mean.pop("S"),
-            "E_adaptive": mean.pop("E_adaptive"), "E_mean": e.mean(), "E_max": e.max(),
-            "F_adaptive": mean.pop("F_adaptive"), "F_mean": f.mean(), "F_max": f.max(),
-            "wF": mean.pop("wF"), "mDice": dice.mean(), "mIoU": iou.mean(),
-        }  # fmt: skip
-        return {name: float(value) for name, value in (field_s | mean).items()} | {"images": self.images}
+        """The means over the pictures that have a value; "max" of E and F is of the mean curve, as the field
+        has it."""
+        result = {}
+        for name, total in self.sums.items():
+            result[name] = total / ONE / n if (n := self.measured[name]) else math.nan
+            if name in ("E_mean", "F_mean"):
+                result[f"{name[0]}_max"] = float(self.curve(name[0]).max())
+        return result | {"images": self.images}
 
     def as_json(self) -> dict[str, Any]:
         """See `from_json`."""

@@ -1,0 +1,56 @@
+"""Maps as the authors save them for their scores."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..data import Pair
+from ..errors import InputError
+from ..files import appearing
+from ..prediction import Predictor
+
+
+def published_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H, W) probabilities -> (H, W) uint8: stretched to the picture's own range, times 255, cut down.
+
+    What the authors' test script writes, float32 throughout; a probability is the sigmoid of logits resized bilinearly
+    to the picture's size, as `Predictor` gives it.
+    """
+    low, high = probability.min(), probability.max()
+    stretched: NDArray[np.float32] = (probability - low) / (high - low + np.float32(1e-8))
+    return (stretched * 255).astype(np.uint8)
+
+
+def predict_set(
+    predictor: Predictor, pairs: Sequence[Pair], out: Path, progress: Callable[[int, int], object]
+) -> dict[str, Path]:
+    """The map of each pair's picture, by the pair's key; those that are there are kept.
+
+    Raises:
+        InputError: several classes, or a picture that can't be read.
+    """
+    if predictor.card.classes > 1:
+        raise InputError(f"the benchmark's sets have one class, the model has {predictor.card.classes}")
+    files = {pair.key: out / f"{pair.key}.png" for pair in pairs}
+    todo = [pair for pair in pairs if not files[pair.key].exists()]
+    done = len(pairs) - len(todo)
+    for pair, prediction in zip(todo, predictor.predict_many(pair.image for pair in todo), strict=True):
+        with appearing(files[pair.key]) as partial:
+            Image.fromarray(published_map(prediction.probability)).save(partial)
+        done += 1
+        progress(done, len(pairs))
+    return files
+
+
+def fingerprint(model: Path, predictor: Predictor) -> str:
+    """Of a model file, which names the trunk that it needs, and of what else its maps depend on."""
+    digest = hashlib.sha256()
+    with model.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    digest.update(repr((predictor.card.size, predictor.device.type, predictor.precision)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,173 @@
+"""The paper's tables from sets that are there, by a model and by other methods' maps."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import bootstrap
+
+import sam2unet
+from sam2unet.benchmark import intervals, published_map
+from sam2unet.data.catalogue import catalogue
+from sam2unet.evaluation import Evaluated
+
+RNG = np.random.default_rng(0)
+SETS = {
+    "PASCAL-S/images | PASCAL-S/segmentations": "PASCAL-S",
+    "TestDataset/CVC-300/images | TestDataset/CVC-300/masks": "CVC-300",
+    "MSD/test/image | MSD/test/mask": "MSD",
+}
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    """Three sets of four pictures each; the objects are the bright parts."""
+    root = tmp_path_factory.mktemp("sets")
+    for layout in SETS:
+        images, masks = (root / folder for folder in layout.split(" | "))
+        images.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        for i in range(4):
+            picture = RNG.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+            big = Image.fromarray(picture).resize((50 + i, 40), Image.Resampling.BICUBIC)
+            big.save(images / f"{i}.jpg")
+            Image.fromarray((np.asarray(big.convert("L")) > 130) * np.uint8(255)).save(masks / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def maps(root, tmp_path_factory):
+    """Another method's maps, of two of the sets, one map missing."""
+    folder = tmp_path_factory.mktemp("other")
+    for name, images in (("PASCAL-S", "PASCAL-S/images"), ("MSD", "MSD/test/image")):
+        (folder / name).mkdir()
+        for path in sorted((root / images).iterdir())[: 4 if name == "MSD" else 3]:
+            Image.open(path).convert("L").save(folder / name / f"{path.stem}.png")
+    return folder
+
+
+def test_maps_are_those_of_the_authors_script():
+    for shape in ((7, 9), (30, 20)):
+        probability = RNG.random(shape).astype(np.float32) * np.float32(0.7)
+        result = torch.from_numpy(probability)
+        result = (result - result.min()) / (result.max() - result.min() + 1e-8)
+        np.testing.assert_array_equal(published_map(probability), (result * 255).numpy().astype(np.uint8))
+    assert not published_map(np.full((4, 4), 0.3, np.float32)).any()
+
+
+@pytest.fixture
+def measured(root, maps, network, tmp_path, run):
+    """A model and the maps on all sets, by the command; gives where and how to do it again."""
+    sam2unet.save_model(network(), tmp_path / "mine.safetensors")
+
+    def go():
+        return run("benchmark", tmp_path / "mine.safetensors", "--data", root, "--maps", f"grey_1={maps}",
+                   "--out", tmp_path / "out", "--device", "cpu")  # fmt: skip
+
+    return tmp_path / "out", go
+
+
+def test_the_tables_hold_what_evaluate_gives_on_the_maps(measured, root):
+    out, go = measured
+    result = go()
+    assert result.code == 0, result.err
+    found = json.loads((out / "benchmark.json").read_text())
+    assert [(row["set"], row["method"]) for row in found["rows"]] == [
+        ("PASCAL-S", "mine"), ("PASCAL-S", "grey_1"), ("MSD", "mine"), ("MSD", "grey_1"), ("CVC-300", "mine"),
+    ]  # fmt: skip
+    (folder,) = (out / "maps").iterdir()
+    for row in found["rows"][::2]:
+        assert row["metrics"] == sam2unet.evaluate(folder / row["set"], row["folder"])
+        assert row["pictures_per_second"] > 0
+        for name, (low, high) in row["intervals"].items():
+            assert low <= row["metrics"][name] <= high
+        assert set(row["intervals"]) == set(catalogue()[row["task"]].metrics)
+    assert len(found["missing"]) == 15
+    for words in ("ECSSD: missing", "CVC-300: 4 test pairs", "60 are published", "grey_1: no maps of CVC-300",
+                  "grey_1 on PASCAL-S: 1 of 4 have no prediction"):  # fmt: skip
+        assert words in result.err, words
+    mine = found["rows"][0]["metrics"]
+    reported = catalogue()["salient"].sets[3].reported
+    assert reported == {"MAE": 0.043}
+    lines = (out / "benchmark.md").read_text().splitlines()
+    assert f"| mine | {mine['S']:.3f} | {mine['E_mean']:.3f} | {mine['MAE']:.3f} |" in lines
+    assert "| SAM2-UNet (reported) | ? | ? | 0.043 |" in lines
+    assert "| grey_1 | – | – |" in lines
+    with (out / "benchmark.csv").open() as file:
+        rows = {(r["set"], r["method"], r["metric"]): r for r in csv.DictReader(file)}
+    assert float(rows["PASCAL-S", "mine", "S"]["value"]) == mine["S"]
+    assert rows["PASCAL-S", "mine", "MAE"]["reported"] == "0.043"
+    assert "PASCAL-S" in result.out
+
+
+def test_latex_and_the_page_are_whole(measured):
+    out, go = measured
+    go()
+    latex = (out / "benchmark.tex").read_text()
+    assert r"grey\_1 &" in latex
+    assert r"\multicolumn{3}{c}{MSD}" in latex
+    for table in re.findall(r"\\begin{tabular}{(l(c+))}(.*?)\\end{tabular}", latex, re.DOTALL):
+        rows = [line for line in table[2].splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+        assert {row.count("&") for row in rows} == {len(table[1])}
+        assert len(rows) == 4  # the head, two methods, and what was reported
+    page = (out / "benchmark.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert page.count("<svg") == 3 * 5
+    assert "CVC-300: mine" in page
+
+
+def test_maps_are_kept_while_the_model_is_the_same(measured, network, tmp_path):
+    out, go = measured
+    first = go()
+    before = (out / "benchmark.json").read_text()
+    (folder,) = (out / "maps").iterdir()
+    (folder / "MSD/2.png").unlink()
+    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
+    again = go()
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert (folder / "MSD/2.png").is_file()
+    rows = json.loads((out / "benchmark.json").read_text())["rows"]
+    assert [row["metrics"] for row in rows] == [row["metrics"] for row in json.loads(before)["rows"]]
+    assert [row["pictures_per_second"] is None for row in rows] == [True, True, False, True, True]
+    assert first.code == again.code == 0
+    sam2unet.save_model(network(seed=1), tmp_path / "mine.safetensors")
+    go()
+    assert len(list((out / "maps").iterdir())) == 2
+
+
+def test_intervals_are_those_of_scipy():
+    values, curves = RNG.random((40, 2)), RNG.random((40, 256)).astype(np.float32)
+    pictures = [Evaluated("", Path(), Path(), None, {"S": a, "MAE": b}, curve)
+                for (a, b), curve in zip(values.tolist(), curves, strict=True)]  # fmt: skip
+    found = intervals(pictures, ["S", "F_max", "MAE"])
+    for name, column in (("S", values[:, 0]), ("MAE", values[:, 1])):
+        theirs = bootstrap((column,), np.mean, n_resamples=4000, method="percentile", random_state=1)
+        assert found[name] == pytest.approx(tuple(theirs.confidence_interval), abs=0.01)
+    drawn = [curves[RNG.integers(0, 40, 40)].mean(axis=0).max() for _ in range(4000)]
+    assert found["F_max"] == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [([], "nothing to measure"), (["--maps", "x"], "NAME=FOLDER"), (["--maps", "x=nowhere"], "nowhere: no such folder"),
+     (["--maps", "x={root}/MSD/test/mask"], "holds no folder that is called like"),
+     (["{root}/none.pth"], "none.pth"), (["--maps", "x={maps}", "--task", "marine"], "holds none of MAS3K, RMAS")],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_said(words, message, root, maps, tmp_path, run):
+    words = [word.format(root=root, maps=maps) for word in words]
+    result = run("benchmark", *words, "--data", root, "--out", tmp_path / "out")
+    assert result.code == 2
+    assert message in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_several_classes_is_refused(root, network, tmp_path, run):
+    sam2unet.save_model(network(classes=3), tmp_path / "three.safetensors")
+    result = run("benchmark", tmp_path / "three.safetensors", "--data", root, "--out", tmp_path / "out")
+    assert result.code == 2
+    assert "one class" in result.err
