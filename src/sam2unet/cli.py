@@ -156,7 +156,11 @@ def evaluate(
     masks: Annotated[Path, typer.Argument(help="A folder of masks, or of pictures and masks.")],
     json: Annotated[Path | None, typer.Option(help="Write the metrics as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the scores of each picture as CSV.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Write the metrics as a LaTeX table.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained report.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Show the metrics of a task of the paper only; see `data list`.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="The report's title.")] = None,
     classes: Annotated[
         int | None, typer.Option(min=1, max=254, help="Classes, background counted; found out if left out.")
@@ -173,9 +177,11 @@ def evaluate(
 ) -> None:
     """The field's metrics of a folder of predictions."""
     from . import evaluation
+    from .data.catalogue import chosen_tasks
     from .evaluation import tables
 
     title = title or f"Evaluation of {predictions}"
+    wanted = chosen_tasks([protocol])[0].metrics if protocol else ()
     if evaluation.holds_classes(predictions, classes):
         with _progress("evaluating") as progress:
             result = evaluation.evaluate_classes(predictions, masks, classes, progress)
@@ -197,9 +203,12 @@ def evaluate(
             on_picture=lambda item: write(item.name, item.values),
         )  # fmt: skip
     metrics = found.totals.metrics()
-    tables.print_metrics(metrics)
+    chosen = {name: metrics[name] for name in (*wanted, "images")} if wanted else metrics
+    tables.print_metrics(chosen)
     if json:
         tables.write_json(json, metrics, predictions, masks, shard=shard, **found.as_json())
+    if latex:
+        tables.write_latex(latex, chosen, predictions.name)
     if html:
         evaluation.write_report(html, found, title)
     _remark(found)
@@ -242,7 +251,7 @@ def benchmark(
     model: Annotated[Path | None, typer.Argument(help="A model file or a checkpoint of the authors.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp, or all.")] = None,
     maps: Annotated[
-        list[str] | None, typer.Option(help="NAME=FOLDER: maps of another method, a folder for each set.")
+        list[str] | None, typer.Option(help="FOLDER or NAME=FOLDER: maps of another method, a folder for each set.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Maps, and the tables in all forms.")] = Path("runs/benchmark"),
     trunk_weights: Annotated[Path | None, typer.Option(help="Where the frozen trunk of the model is.")] = None,
@@ -257,13 +266,11 @@ def benchmark(
     from .data.catalogue import chosen_sets, find_sets
 
     if not model and not maps:
-        raise InputError("nothing to measure: give a model, or --maps NAME=FOLDER")
+        raise InputError("nothing to measure: give a model, or --maps FOLDER")
     methods = {}
     for given in maps or []:
-        name, equals, folder = given.partition("=")
-        if not equals:
-            raise InputError(f"--maps is {given!r}: it must be NAME=FOLDER")
-        methods[name] = Path(folder)
+        name, equals, folder = given.rpartition("=")
+        methods[name if equals else Path(folder).resolve().name] = Path(folder)
     finding = find_sets(data, chosen_sets(task or []))
     result = room.benchmark(
         finding, out, model, methods, device=device, trunk_weights=trunk_weights, processes=processes,

@@ -154,7 +154,7 @@ def test_intervals_are_those_of_scipy():
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([], "nothing to measure"), (["--maps", "x"], "NAME=FOLDER"), (["--maps", "x=nowhere"], "nowhere: no such folder"),
+    [([], "nothing to measure"), (["--maps", "nowhere"], "nowhere: no such folder"),
      (["--maps", "x={root}/MSD/test/mask"], "holds no folder that is called like"),
      (["{root}/none.pth"], "none.pth"), (["--maps", "x={maps}", "--task", "marine"], "holds none of MAS3K, RMAS")],
 )  # fmt: skip

@@ -279,3 +279,35 @@ def test_the_threshold_and_beta_are_used(folders):
     for wrong in ({"threshold": 0}, {"threshold": 1.5}, {"beta2": -1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             Options(**wrong)
+
+
+def test_a_protocol_chooses_what_is_shown(folders, run):
+    result = run("evaluate", folders / "maps", folders / "gt", "--protocol", "mirror", "--latex", folders / "t.tex")
+    metrics = sam2unet.evaluate(folders / "maps", folders / "gt")
+    assert [line.split()[0] for line in result.out.splitlines()] == ["IoU", "F_max", "MAE", "images"]
+    row = " & ".join(f"{metrics[name]:.3f}" for name in ("IoU", "F_max", "MAE"))
+    assert rf"maps & {row} \\" in (folders / "t.tex").read_text()
+    assert r"Method & IoU & F\_max & MAE \\" in (folders / "t.tex").read_text()
+    assert "no task fish" in run("evaluate", folders / "maps", folders / "gt", "--protocol", "fish").err
+
+
+PEAK = """
+import resource, sys, sam2unet
+print(sam2unet.evaluate(sys.argv[1], sys.argv[2], processes=1)["images"])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere in other units")
+def test_memory_does_not_grow_with_the_pictures(tmp_path):
+    many(tmp_path, 100)
+    peaks = []
+    for number in (100, 1600):
+        for name in ("maps", "gt"):
+            for i in range(100, number):
+                (tmp_path / name / f"{i:04}.png").hardlink_to(tmp_path / name / f"{i % 100:04}.png")
+        words = [sys.executable, "-c", PEAK, tmp_path / "maps", tmp_path / "gt"]
+        images, peak = map(int, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+        assert images == number
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 5 * 1500  # KiB; the curves of 1500 pictures take 20 MiB

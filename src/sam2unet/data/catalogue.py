@@ -76,8 +76,8 @@ def _set(name: str, task: str, entry: dict[str, Any]) -> BenchmarkSet:
     )  # fmt: skip
 
 
-def chosen_sets(tasks: Iterable[str] = ()) -> list[BenchmarkSet]:
-    """The sets of some tasks, or of all.
+def chosen_tasks(tasks: Iterable[str] = ()) -> list[Task]:
+    """Some tasks, or all.
 
     Raises:
         InputError: no such task.
@@ -87,7 +87,12 @@ def chosen_sets(tasks: Iterable[str] = ()) -> list[BenchmarkSet]:
     for name in wanted:
         if name not in known:
             raise InputError(f"no task {name}: choose from {', '.join(known)}, all")
-    return [one for name in wanted for one in known[name].sets]
+    return [known[name] for name in wanted]
+
+
+def chosen_sets(tasks: Iterable[str] = ()) -> list[BenchmarkSet]:
+    """The sets of some tasks, or of all; raises as `chosen_tasks` does."""
+    return [one for task in chosen_tasks(tasks) for one in task.sets]
 
 
 @dataclass

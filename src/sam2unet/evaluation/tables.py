@@ -47,6 +47,16 @@ def write_json(path: Path, metrics: dict[str, float], predictions: Path, masks: 
         partial.write_text(json.dumps({"metrics": finite} | more | compared, indent=2) + "\n", encoding="utf-8")
 
 
+def write_latex(path: Path, metrics: Mapping[str, float], name: str) -> None:
+    """The metrics as a row, for the package booktabs."""
+    names = [metric for metric in metrics if metric != "images"]
+    head, row = " & ".join(names), " & ".join(shown(metrics[metric], 3) for metric in names)
+    lines = [rf"\begin{{tabular}}{{l{'c' * len(names)}}}", r"\toprule", rf"Method & {head} \\", r"\midrule",
+             rf"{name} & {row} \\", r"\bottomrule", r"\end{tabular}"]  # fmt: skip
+    with appearing(path) as partial:
+        partial.write_text("\n".join(lines).replace("_", r"\_") + "\n", encoding="utf-8")
+
+
 def merge_json(parts: Sequence[Path]) -> tuple[Evaluation, Path, Path]:
     """The evaluation whose shares `write_json` wrote; the folders of predictions and masks.
 
