@@ -54,6 +54,11 @@ def test_opening_the_package_imports_nothing_heavy(statement):
     assert not {"torch", "numpy", "PIL", "lightning", "pydantic"} & modules_after(statement)
 
 
+def test_evaluation_needs_no_torch():
+    """Its processes would each take seconds and 200 MB for it."""
+    assert "torch" not in modules_after("import sam2unet; sam2unet.evaluate")
+
+
 def test_public_names_are_there():
     for name in sam2unet.__all__:
         assert getattr(sam2unet, name) is not None

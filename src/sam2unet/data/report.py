@@ -57,10 +57,13 @@ def print_catalogue(sets: Sequence[BenchmarkSet], console: Console) -> None:
     """A row per set."""
     table = Table("set", "task", "test", "train", "home page", "licence")
     for one in sets:
-        counts = ("?" if n is None else str(n) for n in (one.images, one.train_images))
-        table.add_row(one.name, one.task, *counts, one.home or "unknown", one.licence or "unknown")
+        test, train = one.images or "?", one.train_images or "–"
+        table.add_row(one.name, one.task, str(test), str(train), one.home or "unknown", one.licence or "unknown")
     console.print(table, soft_wrap=not console.is_terminal)
-    console.print("test, train: pictures in the published splits; ?: no source confirms a number", style="dim")
+    console.print(
+        "test, train: pictures in the published splits; ?: no source confirms a number; –: no training split is known",
+        style="dim",
+    )
 
 
 def print_finding(finding: Finding, console: Console) -> None:
