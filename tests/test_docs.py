@@ -21,10 +21,12 @@ BLOCKS = [
 def test_python_blocks_run(block, scenes, tmp_path, monkeypatch):
     real = sam2unet.train
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_pictures").symlink_to(scenes)
+    for name, target in (("my_pictures", scenes), ("masks", scenes / "test/masks"), ("maps", scenes / "test/masks")):
+        (tmp_path / name).symlink_to(target)
     monkeypatch.setattr(sam2unet, "train", lambda *a, **k: real(*a, **(k | SMALL)), raising=False)
-    exec(compile(block, "block", "exec"), {})
-    assert list(tmp_path.glob("runs/*/best.safetensors"))
+    names = {}
+    exec(compile(block, "block", "exec"), names)
+    assert list(tmp_path.glob("runs/*/best.safetensors")) or names["scores"]["Dice"] == 1
     calls = [line for line in block.splitlines() if line.strip()]
     assert len(calls) < 10
 
