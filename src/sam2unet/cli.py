@@ -177,12 +177,16 @@ def evaluate(
 ) -> None:
     """The field's metrics of a folder of predictions."""
     from . import evaluation
-    from .data.catalogue import chosen_tasks
+    from .data.catalogue import task_named
     from .evaluation import tables
 
     title = title or f"Evaluation of {predictions}"
-    wanted = chosen_tasks([protocol])[0].metrics if protocol else ()
+    wanted = task_named(protocol).metrics if protocol else ()
     if evaluation.holds_classes(predictions, classes):
+        for option, given in (("--protocol", protocol), ("--latex", latex), ("--strict", strict),
+                              ("--shard", shard != "1/1"), ("--threshold", threshold != 0.5)):  # fmt: skip
+            if given:
+                raise InputError(f"{option} is for one class, these are several; --classes 1 makes them one")
         with _progress("evaluating") as progress:
             result = evaluation.evaluate_classes(predictions, masks, classes, progress)
         tables.print_classes(result)
@@ -254,6 +258,9 @@ def benchmark(
         list[str] | None, typer.Option(help="FOLDER or NAME=FOLDER: maps of another method, a folder for each set.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Maps, and the tables in all forms.")] = Path("runs/benchmark"),
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Give no score to a set with a map that is not as it should be.")
+    ] = False,
     trunk_weights: Annotated[Path | None, typer.Option(help="Where the frozen trunk of the model is.")] = None,
     device: Device = "auto",
     processes: Annotated[int | None, typer.Option(min=1, help="Default: as many as there are cores.")] = None,
@@ -269,12 +276,16 @@ def benchmark(
         raise InputError("nothing to measure: give a model, or --maps FOLDER")
     methods = {}
     for given in maps or []:
-        name, equals, folder = given.rpartition("=")
-        methods[name if equals else Path(folder).resolve().name] = Path(folder)
+        name, named, folder = given.partition("=")
+        if not named or Path(given).is_dir():
+            name, folder = Path(given).resolve().name, given
+        if name in methods:
+            raise InputError(f"--maps names {name} twice; call one of them otherwise, as NAME=FOLDER")
+        methods[name] = Path(folder)
     finding = find_sets(data, chosen_sets(task or []))
     result = room.benchmark(
-        finding, out, model, methods, device=device, trunk_weights=trunk_weights, processes=processes,
-        progress=_progress,
+        finding, out, model, methods, device=device, trunk_weights=trunk_weights, strict=strict,
+        processes=processes, progress=_progress,
     )  # fmt: skip
     room.print_tables(result, _table_console())
     for remark in result.remarks:
@@ -284,6 +295,8 @@ def benchmark(
     room.write_latex(out / "benchmark.tex", result)
     room.write_markdown(out / "benchmark.md", result)
     room.write_page(out / "benchmark.html", result, "SAM2-UNet on the paper's test sets")
+    if result.failed or any(row.evaluation.left_out for row in result.rows):
+        raise typer.Exit(1)
 
 
 @data_app.command("check")
@@ -304,6 +317,8 @@ def data_check(
     if catalogue:
         _check_catalogue(folder, task or [])
         return
+    if task:
+        raise InputError("--task goes with --catalogue")
     listing = find_pairs(folder)
     with _progress("reading") as progress:
         check = check_pairs(listing, classes, progress)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +76,15 @@ def measured(root, maps, network, tmp_path, run):
 def test_the_tables_hold_what_evaluate_gives_on_the_maps(measured, root):
     out, go = measured
     result = go()
-    assert result.code == 0, result.err
+    assert result.code == 1, result.err  # a map is missing
     found = json.loads((out / "benchmark.json").read_text())
     assert [(row["set"], row["method"]) for row in found["rows"]] == [
         ("PASCAL-S", "mine"), ("PASCAL-S", "grey_1"), ("MSD", "mine"), ("MSD", "grey_1"), ("CVC-300", "mine"),
     ]  # fmt: skip
     (folder,) = (out / "maps").iterdir()
     for row in found["rows"][::2]:
-        assert row["metrics"] == sam2unet.evaluate(folder / row["set"], row["folder"])
+        (maps,) = folder.glob(f"{row['set']}-*")
+        assert row["metrics"] == sam2unet.evaluate(maps, row["folder"])
         assert row["pictures_per_second"] > 0
         for name, (low, high) in row["intervals"].items():
             assert low <= row["metrics"][name] <= high
@@ -125,16 +127,16 @@ def test_maps_are_kept_while_the_model_is_the_same(measured, network, tmp_path):
     out, go = measured
     first = go()
     before = (out / "benchmark.json").read_text()
-    (folder,) = (out / "maps").iterdir()
-    (folder / "MSD/2.png").unlink()
-    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
+    (folder,) = (out / "maps").glob("*/MSD-*")
+    (folder / "2.png").unlink()
+    times = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*.png")}
     again = go()
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    assert (folder / "MSD/2.png").is_file()
+    assert (folder / "2.png").is_file()
     rows = json.loads((out / "benchmark.json").read_text())["rows"]
     assert [row["metrics"] for row in rows] == [row["metrics"] for row in json.loads(before)["rows"]]
     assert [row["pictures_per_second"] is None for row in rows] == [True, True, False, True, True]
-    assert first.code == again.code == 0
+    assert first.code == again.code == 1
     sam2unet.save_model(network(seed=1), tmp_path / "mine.safetensors")
     go()
     assert len(list((out / "maps").iterdir())) == 2
@@ -171,3 +173,51 @@ def test_a_model_of_several_classes_is_refused(root, network, tmp_path, run):
     result = run("benchmark", tmp_path / "three.safetensors", "--data", root, "--out", tmp_path / "out")
     assert result.code == 2
     assert "one class" in result.err
+
+
+def test_other_pictures_by_the_same_names_are_predicted_anew(root, network, tmp_path, run):
+    sam2unet.save_model(network(), tmp_path / "mine.safetensors")
+    for name in ("one", "two"):
+        shutil.copytree(root / "PASCAL-S", tmp_path / name / "PASCAL-S")
+    for i in range(4):
+        picture = tmp_path / f"two/PASCAL-S/images/{i}.jpg"
+        Image.fromarray(255 - np.asarray(Image.open(picture))).save(picture)
+    scores = []
+    for name, out in (("one", "out"), ("two", "out"), ("two", "fresh")):
+        run("benchmark", tmp_path / "mine.safetensors", "--data", tmp_path / name, "--task", "salient",
+            "--out", tmp_path / out, "--device", "cpu")  # fmt: skip
+        scores.append(json.loads((tmp_path / out / "benchmark.json").read_text())["rows"][0]["metrics"])
+    assert scores[0] != scores[1] == scores[2]
+    picture = tmp_path / "two/PASCAL-S/images/0.jpg"
+    Image.open(picture).rotate(180).save(picture)  # newer than its map
+    assert run("benchmark", tmp_path / "mine.safetensors", "--data", tmp_path / "two", "--task", "salient",
+               "--out", tmp_path / "out", "--device", "cpu").code == 0  # fmt: skip
+    assert json.loads((tmp_path / "out/benchmark.json").read_text())["rows"][0]["pictures_per_second"]
+
+
+def test_what_is_wrong_with_one_set_does_not_lose_the_others(root, maps, tmp_path, run):
+    shutil.copytree(root, tmp_path / "sets")
+    (tmp_path / "sets/TestDataset/CVC-300/masks/1.png").write_bytes(b"")
+    shutil.copytree(root / "PASCAL-S", tmp_path / "sets/DUTS-TR")
+    shutil.copytree(maps, tmp_path / "a")
+    shutil.copytree(maps / "MSD", tmp_path / "a/CVC-300")
+    result = run("benchmark", "--data", tmp_path / "sets", "--maps", f"a|b={tmp_path / 'a'}", "--out", tmp_path / "out")
+    assert result.code == 1
+    for words in ("DUTS-TE: no test pairs in", "a|b on CVC-300: ", "masks/1.png"):
+        assert words in result.err
+    found = json.loads((tmp_path / "out/benchmark.json").read_text())
+    assert [row["set"] for row in found["rows"]] == ["PASCAL-S", "MSD"]
+    assert {"DUTS-TE", "CVC-300"} < set(found["missing"])
+    assert r"| a\|b |" in (tmp_path / "out/benchmark.md").read_text()
+    strict = run(
+        "benchmark", "--data", tmp_path / "sets", "--maps", tmp_path / "a", "--out", tmp_path / "o", "--strict"
+    )
+    assert "a on PASCAL-S: 1 maps are missing" in strict.err
+    (tmp_path / "both/x").mkdir(parents=True)
+    for name in ("x", "y"):
+        shutil.copytree(maps / "MSD", tmp_path / f"both/{name}/MSD")
+    twice = run("benchmark", "--data", root, "--maps", tmp_path / "both", "--out", tmp_path / "o2")
+    assert twice.code == 2
+    assert "holds maps of MSD twice" in twice.err
+    same = run("benchmark", "--data", root, "--maps", tmp_path / "a", "--maps", f"a={maps}", "--out", tmp_path / "o3")
+    assert "--maps names a twice" in same.err

@@ -71,6 +71,24 @@ def test_all_at_once_with_what_differs(tmp_path):
     assert not [line for line in remarks.splitlines() if line.split(":")[0] in unknown]
 
 
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [("DUTS-TE", "DUTS/DUTS-TR/DUTS-TR-Image/*.jpg | DUTS/DUTS-TR/DUTS-TR-Mask/*.png",
+      "DUTS/DUTS-TE/DUTS-TE-Image/*.jpg | DUTS/DUTS-TE/DUTS-TE-Mask/*.png"),
+     ("CAMO", "CAMO-V.1.0-CVIU2019/Images/Train/*.jpg | CAMO-V.1.0-CVIU2019/GT/*.png",
+      "CAMO-V.1.0-CVIU2019/Images/Test/*.jpg | CAMO-V.1.0-CVIU2019/GT/*.png"),
+     ("MSD", "MSD/train/image/*.jpg | MSD/train/mask/*.png", "MSD/test/image/*.jpg | MSD/test/mask/*.png"),
+     ("RMAS", "train/RMAS/img/*.jpg | train/RMAS/label/*.jpg", "test/RMAS/img/*.jpg | test/RMAS/label/*.jpg")],
+)  # fmt: skip
+def test_training_and_test_parts_are_told_apart(name, train, test, tmp_path):
+    pairs(tmp_path, train, 3)
+    (alone,) = find_sets(tmp_path, SETS).copies[name]
+    assert (len(alone.train), len(alone.test)) == (3, 0)
+    pairs(tmp_path, test, 2, start=10)
+    (both,) = find_sets(tmp_path, SETS).copies[name]
+    assert (len(both.train), len(both.test)) == (3, 2)
+
+
 def test_training_pictures_that_are_tested_on_too(tmp_path):
     pairs(tmp_path, "TestDataset/CAMO/Imgs/*.jpg | TestDataset/CAMO/GT/*.png", 4)
     pairs(tmp_path, "TrainDataset/Imgs/*.jpg | TrainDataset/GT/*.png", 5, start=10)
@@ -103,3 +121,49 @@ def test_tasks_are_known():
     assert {one.task for one in chosen_sets(["polyp", "mirror"])} == {"polyp", "mirror"}
     with pytest.raises(InputError, match="no task fish"):
         chosen_sets(["fish"])
+
+
+def test_copies_side_by_side_are_two(tmp_path):
+    for one, other in (("Kvasir", "Kvasir-SEG"), ("PASCAL-S", "PASCAL-S_old")):
+        pairs(tmp_path, f"{one}/images/*.jpg | {one}/masks/*.png", 4)
+        pairs(tmp_path, f"{other}/images/*.jpg | {other}/masks/*.png", 3)
+    finding = find_sets(tmp_path, SETS)
+    for name in ("Kvasir", "PASCAL-S"):
+        assert [len(copy.test) for copy in finding.copies[name]] == [4, 3]
+        assert any(remark.startswith(f"{name}: more than once") for remark in finding.remarks())
+
+
+def test_what_cannot_be_paired_is_a_remark(tmp_path, run):
+    pairs(tmp_path, "ECSSD/images/*.jpg | ECSSD/masks/*.png", 3)
+    pairs(tmp_path, "HKU-IS/imgs/*.png | HKU-IS/gt/*.png", 3)
+    pairs(tmp_path, "TrainDataset/Imgs/*.jpg | TrainDataset/GT/*.png", 2)
+    for path in ("readme/logo.png", "readme/logo.jpg", "HKU-IS/imgs/000.jpg", "TrainDataset/Imgs/001.png"):
+        picture(tmp_path / path, seed=5)
+    picture(tmp_path / "Kvasir/images/1.png", seed=5)
+    picture(tmp_path / "Kvasir/images/1.jpg", seed=6)
+    (tmp_path / "ECSSD/images/001.jpg").write_bytes(b"")
+    result = run("data", "check", tmp_path, "--catalogue", "--task", "salient")
+    assert result.code == 1
+    assert "ECSSD: 3 test pairs" in result.out
+    for name in ("HKU-IS", "training pictures"):
+        assert any(line.startswith(f"{name}: ") and "the same name" in line for line in result.out.splitlines())
+    assert "Kvasir" not in result.out
+    assert "goes with --catalogue" in run("data", "check", tmp_path, "--task", "salient").err
+
+
+def test_the_name_of_the_root_makes_no_training_set(tmp_path):
+    pairs(tmp_path / "training_sets", "ECSSD/images/*.jpg | ECSSD/masks/*.png", 3)
+    (copy,) = find_sets(tmp_path / "training_sets", SETS).copies["ECSSD"]
+    assert len(copy.test) == 3
+    (copy,) = find_sets(tmp_path / "training_sets/ECSSD", SETS).copies["ECSSD"]
+    assert len(copy.test) == 3
+
+
+def test_flat_and_broken_pictures_look_like_no_other(tmp_path):
+    pairs(tmp_path, "TestDataset/CAMO/Imgs/*.png | TestDataset/CAMO/GT/*.png", 2)
+    pairs(tmp_path, "TrainDataset/Imgs/*.png | TrainDataset/GT/*.png", 3, start=10)
+    for path in ("TestDataset/CAMO/Imgs/000.png", "TrainDataset/Imgs/010.png"):
+        Image.new("RGB", (50, 50), (9, 9, 9)).save(tmp_path / path)
+    for path in ("TestDataset/CAMO/Imgs/001.png", "TrainDataset/Imgs/011.png"):
+        (tmp_path / path).write_bytes(b"")
+    assert not shared_pictures(find_sets(tmp_path, SETS))

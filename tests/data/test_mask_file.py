@@ -188,3 +188,13 @@ def test_an_index_without_background_is_the_object_and_the_rest_is_ignored(tmp_p
     mask = read_mask(tmp_path / "m.png")
     np.testing.assert_array_equal(mask.foreground() == 255, values == 1)
     np.testing.assert_array_equal(mask.known(), values == 1)
+
+
+def test_a_stray_value_makes_no_class_mask(tmp_path):
+    values = np.zeros((40, 40), np.uint8)
+    values[10:30, 10:30] = 255
+    values[0, 0] = 3
+    Image.fromarray(values).save(tmp_path / "a.png")
+    mask = read_mask(tmp_path / "a.png")
+    assert mask.kind == "soft"
+    np.testing.assert_array_equal(mask.foreground() > 128, values == 255)

@@ -13,6 +13,7 @@ from PIL import Image
 import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.evaluation import Options, evaluate_folder
+from sam2unet.evaluation.maps import read_map
 
 RNG = np.random.default_rng(0)
 AS_SAVED = ("Dice", "IoU", "precision", "recall", "specificity", "BER", "HD95", "ASD", "boundary_F")
@@ -242,6 +243,12 @@ def test_processes_and_machines_change_no_digit(tmp_path, run):
     assert found["kept"]["totals"] == alone.totals.as_json()
     cases = [(parts[:2], "not each share once: 1/3, 3/3"), ([*parts, parts[0]], "not each share once")]
     cases += [([tmp_path / "all.json", parts[0]], "not each share once"), ([maps / "0001.png"], "no share")]
+    other = json.loads(parts[0].read_text())
+    for number, (key, value) in enumerate((("shard", "x"), ("kept", {}), ("predictions", None))):
+        (tmp_path / f"broken{number}.json").write_text(json.dumps(other | {key: value}))
+        cases.append(([tmp_path / f"broken{number}.json"], "no share"))
+    run("evaluate", maps, masks, "--shard", "1/3", "--json", tmp_path / "loose.json", "--threshold", "0.4")
+    cases.append(([tmp_path / "loose.json", *parts[:1]], "with other options"))
     for wrong, words in cases:
         result = run("merge", *wrong)
         assert result.code == 2
@@ -276,7 +283,7 @@ def test_the_threshold_and_beta_are_used(folders):
     metrics = sam2unet.evaluate(folders / "maps", folders / "gt", beta2=2.5)
     assert metrics["F_adaptive"] == pytest.approx(f["adaptive"], abs=1e-6)
     assert metrics["F_max"] == pytest.approx(f["dynamic"].max(), abs=1e-6)
-    for wrong in ({"threshold": 0}, {"threshold": 1.5}, {"beta2": -1}):
+    for wrong in ({"threshold": 0}, {"threshold": 1.5}, {"beta2": -1}, {"beta2": float("inf")}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             Options(**wrong)
 
@@ -311,3 +318,51 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
         assert images == number
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 5 * 1500  # KiB; the curves of 1500 pictures take 20 MiB
+
+
+def test_shares_may_be_empty_or_faint(folders, run):
+    for i in range(6):
+        if i != 4:
+            for name in ("gt", "maps"):
+                (folders / f"{name}/{i}.png").unlink() if i > 2 else None
+    Image.new("L", (50, 40), 1).save(folders / "maps/0.png")
+    whole = evaluate_folder(folders / "maps", folders / "gt")
+    parts = [folders / f"{k}.json" for k in range(1, 8)]
+    for k, part in enumerate(parts, start=1):
+        assert run("evaluate", folders / "maps", folders / "gt", "--shard", f"{k}/7", "--json", part).code == 0
+    result = run("merge", *parts, "--json", folders / "all.json")
+    assert result.code == 0, result.err
+    assert "1 of 4 have no value above 1, which was taken as 1 of 255" in result.err
+    assert json.loads((folders / "all.json").read_text())["metrics"] == whole.totals.metrics()
+
+
+@pytest.mark.parametrize("values", [[0.2, 300], [0.5, float("nan")], [-3, 0.5], [0, 70000]])
+def test_floats_that_are_no_probabilities_are_refused(values, tmp_path):
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="no probabilities"):
+        read_map(tmp_path / "a.tif")
+
+
+def test_wide_maps_are_on_one_scale(tmp_path):
+    for values, kind, expected in (
+        ([0, 199, 65535], np.uint16, [0, 0, 255]), ([0, 0.5, 1], np.float32, [0, 127, 255]),
+        ([0, 100, 200], np.float32, [0, 100, 200]),
+    ):  # fmt: skip
+        Image.fromarray(np.array([values], kind)).save(tmp_path / "a.tif")
+        grey, odd = read_map(tmp_path / "a.tif")
+        assert grey.tolist() == [expected]
+        assert odd == "more than 8 bits"
+
+
+def test_a_mask_with_a_prediction_counts_without_its_picture(folders):
+    expected = sam2unet.evaluate(folders / "maps", folders / "gt")
+    (folders / "pairs/images").mkdir(parents=True)
+    (folders / "gt").rename(folders / "pairs/masks")
+    Image.new("RGB", (50, 40)).save(folders / "pairs/images/0.jpg")
+    assert sam2unet.evaluate(folders / "maps", folders / "pairs") == expected
+
+
+def test_signs_of_latex_are_escaped(folders, run):
+    (folders / "maps").rename(folders / "50% & #1_x")
+    run("evaluate", folders / "50% & #1_x", folders / "gt", "--latex", folders / "t.tex", "--protocol", "polyp")
+    assert r"50\% \& \#1\_x & 0." in (folders / "t.tex").read_text()

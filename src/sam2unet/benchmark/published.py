@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..data import Pair
-from ..errors import InputError
 from ..files import appearing
 from ..prediction import Predictor
 
@@ -27,23 +26,26 @@ def published_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def predict_set(
     predictor: Predictor, pairs: Sequence[Pair], out: Path, progress: Callable[[int, int], object]
-) -> dict[str, Path]:
-    """The map of each pair's picture, by the pair's key; those that are there are kept.
+) -> tuple[dict[str, Path], int]:
+    """The map of each pair's picture by the pair's key, and how many are new; those that are there are kept.
 
     Raises:
-        InputError: several classes, or a picture that can't be read.
+        InputError: a picture that can't be read.
     """
-    if predictor.card.classes > 1:
-        raise InputError(f"the benchmark's sets have one class, the model has {predictor.card.classes}")
     files = {pair.key: out / f"{pair.key}.png" for pair in pairs}
-    todo = [pair for pair in pairs if not files[pair.key].exists()]
+    todo = [pair for pair in pairs if not _is_of(files[pair.key], pair.image)]
     done = len(pairs) - len(todo)
     for pair, prediction in zip(todo, predictor.predict_many(pair.image for pair in todo), strict=True):
         with appearing(files[pair.key]) as partial:
             Image.fromarray(published_map(prediction.probability)).save(partial)
         done += 1
         progress(done, len(pairs))
-    return files
+    return files, len(todo)
+
+
+def _is_of(saved: Path, picture: Path) -> bool:
+    """Whether a map was made after its picture."""
+    return saved.is_file() and saved.stat().st_mtime_ns >= picture.stat().st_mtime_ns
 
 
 def fingerprint(model: Path, predictor: Predictor) -> str:

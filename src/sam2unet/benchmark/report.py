@@ -42,7 +42,8 @@ def _section(row: Measured) -> str:
                       row.intervals.items())  # fmt: skip
     cases = "".join(case_figure(item, row.evaluation.options.threshold) for item in row.evaluation.worst[:WORST])
     return f"""<h2>{html.escape(row.set.name)}: {html.escape(row.method)}</h2>
-<p class="dim">{row.metrics["images"]} pictures; {spans}, in brackets 95 % of the bootstrap over pictures</p>
+<p class="dim">{row.metrics["images"]} pictures; {spans}, in brackets 95 % of the bootstrap over
+pictures{f"; {row.pictures_per_second:.2f} pictures a second" if row.pictures_per_second else ""}</p>
 <div class="charts">{curve_charts(row.evaluation.totals)}</div>
 <h3>Lowest Dice</h3><p class="dim">The picture, and what of the object was {legend(OUTCOMES)}</p>
 <div class="grid">{cases}</div>"""

@@ -1,12 +1,13 @@
 """Predicting and evaluating the sets that are there."""
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data import Polygons, match
+from ..data import Pair, Polygons, is_picture, match, walk
 from ..data.catalogue import BenchmarkSet, Finding, catalogue
 from ..errors import InputError
 from ..evaluation import Compared, Evaluated, Evaluation, Options, evaluate_pairs, find_predictions
@@ -38,6 +39,17 @@ class Benchmark:
     finding: Finding
     rows: list[Measured] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    failed: bool = False
+    """Whether something that is there could not be measured."""
+
+    @contextmanager
+    def told(self, what: str) -> Iterator[None]:
+        """Make a remark of what is wrong with it, so that the rest goes on."""
+        try:
+            yield
+        except InputError as error:
+            self.remarks.append(f"{what}: {error}")
+            self.failed = True
 
 
 def benchmark(
@@ -48,6 +60,7 @@ def benchmark(
     *,
     device: str = "auto",
     trunk_weights: Path | None = None,
+    strict: bool = False,
     processes: int | None = None,
     progress: Callable[[str], AbstractContextManager[Progress]] = lambda what: nullcontext(lambda done, total: None),
 ) -> Benchmark:
@@ -60,33 +73,38 @@ def benchmark(
         maps: by method the folder that holds its maps, a folder for each set, named as sets are.
         device: see `Predictor`.
         trunk_weights: see `Predictor`.
+        strict: see `evaluate`; a set with such a map gets no score.
         processes: see `evaluate`.
         progress: gets what is done, and gives what gets how many of how many pictures.
 
     Raises:
-        InputError: no set, a model of several classes, no maps of a method, or a broken picture.
+        InputError: no set, nothing that could be measured, a model of several classes, or no maps of a method.
     """
     if not finding.copies:
         raise InputError(f"{finding.root}: holds none of {', '.join(one.name for one in finding.sets)}")
     result = Benchmark(finding, remarks=finding.remarks())
+    measure = _Measure(Options(strict=strict), processes, progress)
     predictor = Predictor(model, device, trunk_weights=trunk_weights) if model else None
+    if predictor and predictor.card.classes > 1:
+        raise InputError(f"the benchmark's sets have one class, {model} has {predictor.card.classes}")
     folder = out / "maps" / fingerprint(model, predictor) if model and predictor else out
     found_maps = {method: _maps_by_set(path, finding.sets) for method, path in (maps or {}).items()}
     name = "" if not model else model.resolve().parent.name if model.stem in ("best", "last") else model.stem
+    if name in found_maps:
+        raise InputError(f"{name} is the model's name; call the maps otherwise, as NAME=FOLDER")
     for one in finding.sets:
-        if one.name not in finding.copies:
+        copies = finding.copies.get(one.name)
+        if not copies:
             continue
-        pairs = finding.copies[one.name][0].test
+        pairs = copies[0].test
+        if not pairs:
+            result.remarks.append(f"{one.name}: no test pairs in {copies[0].folder}")
+            continue
         if model and predictor:
-            started, there = time.perf_counter(), sum((folder / one.name / f"{p.key}.png").exists() for p in pairs)
-            with progress(f"predicting {one.name}") as predicted:
-                files = predict_set(predictor, pairs, folder / one.name, predicted)
-            seconds, new = time.perf_counter() - started, len(pairs) - there
-            items = [Compared(pair.key, files[pair.key], pair.mask, pair.image) for pair in pairs]
-            with progress(f"evaluating {one.name}") as evaluated:
-                row = _measure(name, one, items, [], processes, evaluated)
-            row.pictures_per_second = new / seconds if new else None
-            result.rows.append(row)
+            # Of another folder they may be other pictures by the same names.
+            place = folder / f"{one.name}-{hashlib.sha256(str(copies[0].folder).encode()).hexdigest()[:8]}"
+            with result.told(f"{name} on {one.name}"):
+                result.rows.append(_measure_model(name, one, predictor, pairs, place, measure))
         for method, by_set in found_maps.items():
             if one.name not in by_set:
                 result.remarks.append(f"{method}: no maps of {one.name}")
@@ -96,39 +114,67 @@ def benchmark(
                 Compared(p.key, by_set[one.name][matched[p.key]], p.mask, p.image) for p in pairs if p.key in matched
             ]
             missing = [pair.mask for pair in pairs if pair.key not in matched]
-            if items:
-                with progress(f"evaluating {method} on {one.name}") as evaluated:
-                    result.rows.append(_measure(method, one, items, missing, processes, evaluated))
-            else:
-                result.remarks.append(f"{method}: no map fits the masks of {one.name}")
+            with result.told(f"{method} on {one.name}"):
+                result.rows.append(measure(method, one, items, missing))
     for row in result.rows:
         result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.remarks()]
+    if not result.rows:
+        raise InputError(f"{finding.root}: nothing could be measured: {'; '.join(result.remarks)}")
     return result
 
 
-def _measure(
-    method: str, one: BenchmarkSet, items: Sequence[Compared], missing: Sequence[Path | Polygons],
-    processes: int | None, progress: Progress,
-) -> Measured:  # fmt: skip
-    pictures: list[Evaluated] = []
-    evaluation = evaluate_pairs(
-        items, missing, Options(), processes=processes, progress=progress, on_picture=pictures.append
-    )
-    if not pictures:
-        raise InputError(f"{method} on {one.name}: no map could be scored: {'; '.join(evaluation.remarks())}")
-    wanted = catalogue()[one.task].metrics
-    return Measured(method, one, evaluation, evaluation.totals.metrics(), intervals(pictures, wanted))
+@dataclass(frozen=True)
+class _Measure:
+    """How maps are measured, whatever method they are of."""
+
+    options: Options
+    processes: int | None
+    progress: Callable[[str], AbstractContextManager[Progress]]
+
+    def __call__(
+        self, method: str, one: BenchmarkSet, items: Sequence[Compared], missing: Sequence[Path | Polygons] = ()
+    ) -> Measured:
+        """Raise InputError if no map could be scored."""
+        pictures: list[Evaluated] = []
+        if missing and self.options.strict:
+            raise InputError(f"{len(missing)} maps are missing, such as that of {missing[0]}")
+        with self.progress(f"evaluating {method} on {one.name}") as progress:
+            evaluation = evaluate_pairs(
+                items, missing, self.options, processes=self.processes, progress=progress, on_picture=pictures.append
+            )
+        evaluation.check(items[0].prediction.parent if items else Path(method))
+        metrics = evaluation.totals.metrics()
+        return Measured(method, one, evaluation, metrics, intervals(pictures, catalogue()[one.task].metrics))
+
+
+def _measure_model(
+    name: str, one: BenchmarkSet, predictor: Predictor, pairs: Sequence[Pair], out: Path, measure: _Measure
+) -> Measured:
+    started = time.perf_counter()
+    with measure.progress(f"predicting {one.name}") as progress:
+        files, new = predict_set(predictor, pairs, out, progress)
+    seconds = time.perf_counter() - started
+    row = measure(name, one, [Compared(pair.key, files[pair.key], pair.mask, pair.image) for pair in pairs])
+    row.pictures_per_second = new / seconds if new else None
+    return row
 
 
 def _maps_by_set(folder: Path, sets: Sequence[BenchmarkSet]) -> dict[str, dict[str, Path]]:
-    """The maps below a folder by set and name, by the innermost folder that is called like a set."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    found: dict[str, dict[str, Path]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_dir()):
-        one = next((one for one in sets if one.names.search(path.name)), None)
-        if one and (maps := find_predictions(path)):
-            found.setdefault(one.name, {}).update(maps)
-    if not found:
+    """The maps below a folder by set and name; a set's are in the outermost folder that is called like it.
+
+    Raises:
+        InputError: no folder of maps, or two of one set.
+    """
+    places: dict[str, set[Path]] = {}
+    for path in filter(is_picture, walk(folder)):
+        for place in (Path(), *reversed(path.relative_to(folder).parents[:-1])):
+            one = next((one for one in sets if one.names.search((folder / place).resolve().name)), None)
+            if one:
+                places.setdefault(one.name, set()).add(folder / place)
+                break
+    if not places:
         raise InputError(f"{folder}: holds no folder that is called like one of {', '.join(one.name for one in sets)}")
-    return found
+    for name, found in places.items():
+        if len(found) > 1:
+            raise InputError(f"{folder}: holds maps of {name} twice: {', '.join(map(str, sorted(found)))}")
+    return {name: find_predictions(*found) for name, found in places.items()}

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..data.catalogue import BenchmarkSet, Task, catalogue
+from ..evaluation.tables import escaped
 from ..files import appearing
 from .run import Benchmark, Measured
 
@@ -71,8 +72,9 @@ def write_markdown(path: Path, result: Benchmark) -> None:
     parts = []
     for task, sets, rows in tables(result):
         lines = [["method", *_heads(task, sets)], ["---"] * len(rows[0]), *rows]
-        parts.append(f"## {task.name}\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines))
-    _write(path, "\n\n".join(parts) + "\n")
+        cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+        parts.append(f"## {task.name}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in cells))
+    _write(path, "\n\n".join([*parts, *(f"- {remark}" for remark in result.remarks)]) + "\n")
 
 
 def write_latex(path: Path, result: Benchmark) -> None:
@@ -83,7 +85,7 @@ def write_latex(path: Path, result: Benchmark) -> None:
         spans = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{one.name}}}" for one in sets)
         rules = " ".join(rf"\cmidrule(lr){{{2 + i * n}-{1 + (i + 1) * n}}}" for i in range(len(sets)))
         metrics = " & ".join(metric.replace("_", r"\_") for _ in sets for metric in task.metrics)
-        body = "\n".join(" & ".join(_escaped(cell) for cell in row) + r" \\" for row in rows)
+        body = "\n".join(" & ".join(escaped(cell) for cell in row) + r" \\" for row in rows)
         parts.append(
             rf"\begin{{tabular}}{{l{'c' * n * len(sets)}}} % {task.name}" + "\n\\toprule\n"
             rf" & {spans} \\ {rules}" + "\n" + rf"Method & {metrics} \\" + "\n\\midrule\n"
@@ -92,24 +94,20 @@ def write_latex(path: Path, result: Benchmark) -> None:
     _write(path, "\n\n".join(parts) + "\n")
 
 
-def _escaped(text: str) -> str:
-    for sign in "&%#_":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("–", "--")
-
-
 def write_csv(path: Path, result: Benchmark) -> None:
     """A row per set, method and metric; all metrics, intervals and reported figures where there are some."""
     with appearing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["task", "set", "method", "pictures", "metric", "value", "low", "high", "reported"])
+        writer.writerow(["task", "set", "method", "pictures", "metric", "value", "low", "high", "reported",
+                         "pictures_per_second"])  # fmt: skip
         for row in result.rows:
             for metric, value in row.metrics.items():
                 if metric != "images":
                     low, high = row.intervals.get(metric, ("", ""))
                     known = "" if math.isnan(value) else value
+                    reported, speed = row.set.reported.get(metric, ""), row.pictures_per_second or ""
                     writer.writerow([row.set.task, row.set.name, row.method, row.metrics["images"], metric, known, low,
-                                     high, row.set.reported.get(metric, "")])  # fmt: skip
+                                     high, reported, speed])  # fmt: skip
 
 
 def write_json(path: Path, result: Benchmark) -> None:
@@ -122,7 +120,8 @@ def write_json(path: Path, result: Benchmark) -> None:
          "curves": row.evaluation.as_json()["curves"]}
         for row in result.rows
     ]  # fmt: skip
-    missing = [one.name for one in result.finding.sets if one.name not in result.finding.copies]
+    measured = {row.set.name for row in result.rows}
+    missing = [one.name for one in result.finding.sets if one.name not in measured]
     content = {"rows": rows, "missing": missing, "remarks": result.remarks, "version": version("sam2unet")}
     _write(path, json.dumps(content, indent=1) + "\n")
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
-from .image_file import is_picture, open_picture
-from .pairs import Pair, pair_up, split_of, walk, without_roles
+from .image_file import is_picture, read_image
+from .pairs import Pair, pair_up, split_of, walk, without_roles, without_split
 
 SIDE = 16
 """Of a picture's fingerprint, in comparisons of neighbours."""
@@ -76,23 +76,22 @@ def _set(name: str, task: str, entry: dict[str, Any]) -> BenchmarkSet:
     )  # fmt: skip
 
 
-def chosen_tasks(tasks: Iterable[str] = ()) -> list[Task]:
-    """Some tasks, or all.
+def task_named(name: str) -> Task:
+    """A task of the catalogue.
 
     Raises:
         InputError: no such task.
     """
-    known = catalogue()
-    wanted = [name for name in tasks if name != "all"] or list(known)
-    for name in wanted:
-        if name not in known:
-            raise InputError(f"no task {name}: choose from {', '.join(known)}, all")
-    return [known[name] for name in wanted]
+    if name not in catalogue():
+        raise InputError(f"no task {name}: choose from {', '.join(catalogue())}")
+    return catalogue()[name]
 
 
 def chosen_sets(tasks: Iterable[str] = ()) -> list[BenchmarkSet]:
-    """The sets of some tasks, or of all; raises as `chosen_tasks` does."""
-    return [one for task in chosen_tasks(tasks) for one in task.sets]
+    """The sets of some tasks, or of all if none is named or "all" is; raises as `task_named` does."""
+    names = list(tasks) or ["all"]
+    wanted = catalogue().values() if "all" in names else map(task_named, names)
+    return [one for task in wanted for one in task.sets]
 
 
 @dataclass
@@ -117,10 +116,12 @@ class Finding:
     """By the set's name; the one that fits the published count best comes first."""
     unnamed_train: list[Pair]
     """Training pairs of no single set, as in a joint TrainDataset."""
+    problems: list[str]
+    """Folders that could not be read as pairs."""
 
     def remarks(self) -> list[str]:
         """What is missing, doubled, or differs from what is published, in sentences."""
-        found = []
+        found = list(self.problems)
         for one in self.sets:
             copies = self.copies.get(one.name, [])
             if not copies:
@@ -156,18 +157,28 @@ def find_sets(root: Path, sets: Sequence[BenchmarkSet]) -> Finding:
             place -= 1
         if len(own) == 1:  # COD10K_CAMO is a joint set
             # images/ECSSD and GT/ECSSD are one set, A/ECSSD and B/ECSSD are two.
-            groups[own[0].name, without_roles(parts[:place])].append(path)
-        else:
+            name = own[0].names.findall(parts[place])[0].lower()  # Kvasir and Kvasir-SEG are two as well
+            around = without_roles((*parts[:place], own[0].names.sub("", parts[place])))
+            groups[own[0].name, (without_split(name), *around)].append(path)
+        elif split_of(parts[1:]) == "train":
             rest.append(path)
-    copies: dict[str, list[Copy]] = defaultdict(list)
-    for (name, _), paths in groups.items():
-        copy = _copy(root, paths, next(one.names for one in everything if one.name == name))
-        if copy.test or copy.train:
-            copies[name].append(copy)
+    result = Finding(root, list(sets), {}, [], [])
     for one in sets:
-        copies[one.name].sort(key=lambda copy, one=one: (len(copy.test) != one.images, -len(copy.test)))  # type: ignore[misc]
-    joint = pair_up(root, rest).pairs.get("train", [])
-    return Finding(root, list(sets), {one.name: copies[one.name] for one in sets if copies[one.name]}, joint)
+        copies = []
+        for paths in (paths for (name, _), paths in groups.items() if name == one.name):
+            try:
+                copies.append(_copy(root, paths, one.names))
+            except InputError as error:
+                result.problems.append(f"{one.name}: {error}")
+        copies = [copy for copy in copies if copy.test or copy.train]
+        if copies:
+            fits = one.images
+            result.copies[one.name] = sorted(copies, key=lambda copy: (len(copy.test) != fits, -len(copy.test)))
+    try:
+        result.unnamed_train = pair_up(root, rest).pairs.get("train", [])
+    except InputError as error:
+        result.problems.append(f"training pictures: {error}")
+    return result
 
 
 def _copy(root: Path, paths: list[Path], names: re.Pattern[str]) -> Copy:
@@ -175,7 +186,7 @@ def _copy(root: Path, paths: list[Path], names: re.Pattern[str]) -> Copy:
     listing = pair_up(folder, paths, words=[names])
     lone = sum(len(files) for kind in (listing.lone_images, listing.lone_masks) for files in kind.values())
     pairs = dict(listing.pairs)
-    above = split_of(reversed((root.name, *folder.relative_to(root).parts)))  # the nearest folder that says
+    above = split_of(reversed(folder.relative_to(root).parts or (root.name,)))  # the nearest folder that says
     pairs.setdefault(above if above == "train" else "test", pairs.pop("", []))
     return Copy(folder, pairs.get("test", []), pairs.get("train", []), lone)
 
@@ -194,9 +205,9 @@ def shared_pictures(
     pictures = [pair.image for pairs in (*test.values(), *train.values()) for pair in pairs]
     prints: dict[Path, NDArray[np.uint64]] = {}
     with ThreadPoolExecutor() as pool:
-        for picture, bits in zip(pictures, pool.map(fingerprint, pictures), strict=True):
+        for number, (picture, bits) in enumerate(zip(pictures, pool.map(_try_fingerprint, pictures), strict=True), 1):
             prints[picture] = bits
-            progress(len(prints), len(pictures))
+            progress(number, len(pictures))
     shared = {}
     for (trained, task), train_pairs in train.items():
         for (tested, other_task), test_pairs in test.items():
@@ -208,12 +219,20 @@ def shared_pictures(
     return shared
 
 
+def _try_fingerprint(picture: Path) -> NDArray[np.uint64]:
+    """That of a broken picture is as that of a flat one: like no other."""
+    try:
+        return fingerprint(picture)
+    except InputError:
+        return np.zeros(4, np.uint64)
+
+
 def fingerprint(picture: Path) -> NDArray[np.uint64]:
     """(4,) uint64: 256 bits, whether a cell of a 16 x 16 grid is brighter than its left neighbour.
 
     Krawetz's dHash, on a finer grid: "Kind of like that", hackerfactor.com, 2013.
     """
-    small = open_picture(picture).convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
+    small = read_image(picture).convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     values = np.asarray(small).astype(np.int16)
     return np.packbits(values[:, 1:] > values[:, :-1]).view(np.uint64)
 
@@ -222,7 +241,8 @@ def _alike(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> list[tuple[int, int]
     """Which of (N, 4) and (M, 4) differ in at most `ALIKE` bits."""
     ones = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
     found = []
+    told = ones[b.view(np.uint8)].sum(axis=1, dtype=np.int64) > ALIKE  # a flat picture's has hardly a bit
     for i, bits in enumerate(a):
         apart = ones[(b ^ bits).view(np.uint8)].sum(axis=1, dtype=np.int64)
-        found += [(i, int(j)) for j in np.flatnonzero(apart <= ALIKE)]
+        found += [(i, int(j)) for j in np.flatnonzero(told & (apart <= ALIKE))]
     return found

@@ -15,6 +15,7 @@ Kind = Literal["bool", "0/1", "0/255", "soft", "palette", "class indices", "colo
 LOSSY = {".jfif", ".jpe", ".jpeg", ".jpg", ".webp"}
 IGNORED = 255
 HIGHEST_INDEX = 63  # above it, scattered grey values are soft edges; 255 in an index mask is "ignored"
+STRAY = 0.02  # indices that are fewer than this share of the 255s are stray pixels of a 0/255 mask
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def _grey(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
-    present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+    counts = np.bincount(values.ravel(), minlength=256)
+    present = np.flatnonzero(counts)
     labels = present[present != IGNORED]
     highest = labels.max(initial=0)
     if present.max(initial=0) == 0:
@@ -101,7 +103,7 @@ def _tell_apart(values: NDArray[np.uint8], lossy: bool = False) -> Mask:
         return Mask("0/1", values)
     if 255 not in present and (len(present) <= 16 or len(labels) > 0.9 * highest):
         return Mask("class indices", values)  # a few grey levels, or numbered objects with hardly a gap
-    if highest <= HIGHEST_INDEX:
+    if highest <= HIGHEST_INDEX and counts[1:IGNORED].sum() >= STRAY * counts[IGNORED]:
         return Mask("class indices", values)
     return Mask("soft", values)
 

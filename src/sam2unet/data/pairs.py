@@ -301,6 +301,11 @@ def _without(part: str, *words: re.Pattern[str]) -> str:
     return part
 
 
+def without_split(part: str) -> str:
+    """A folder's name without the words that say the split."""
+    return _without(part, *SPLITS.values())
+
+
 def without_roles(parts: Iterable[str]) -> tuple[str, ...]:
     """The names of folders without the words that say role and split; those that are nothing else left out."""
     return tuple(filter(None, (_without(part, MASK, IMAGE, *SPLITS.values()) for part in parts)))

@@ -1,6 +1,8 @@
 """Evaluating a folder of maps against a folder of masks, by any number of processes or machines."""
 
+import hashlib
 import heapq
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -39,8 +41,8 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold is {self.threshold:g}: it must be above 0 and at most 1")
-        if not self.beta2 > 0:
-            raise InputError(f"beta2 is {self.beta2:g}: it must be above 0")
+        if not 0 < self.beta2 < math.inf:
+            raise InputError(f"beta2 is {self.beta2:g}: it must be above 0 and finite")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Evaluation:
     """What maps have that 8-bit grey ones have not; of `ODDITIES`."""
     brightest: int = 0
     """Of all maps."""
+    whole: str = ""
+    """A digest of the names of which these are a share."""
 
     def merge(self, other: "Evaluation") -> None:
         """Count what `other` counted, of other pictures with the same options."""
@@ -110,6 +114,16 @@ class Evaluation:
             {what: Remark(**remark) for what, remark in kept.pop(key).items()} for key in ("left_out", "odd")
         )
         return cls(options, totals, left_out=left_out, odd=odd, **kept)
+
+    def check(self, predictions: Path) -> None:
+        """Raise InputError if this tells nothing about the whole folder."""
+        if not self.totals.images:
+            raise InputError(f"{predictions}: nothing could be scored: {'; '.join(self.remarks())}")
+        if self.brightest == 1:  # of one map it may be a faint probability, of all it is another scale
+            raise InputError(
+                f"{predictions}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; classes 2 "
+                "takes them as class indices"
+            )
 
     def remarks(self) -> list[str]:
         """Sentences for who reads the scores."""
@@ -141,8 +155,8 @@ def evaluate(
             `predict` wrote, `probability/` is taken if it is there. Of several classes masks of class indices, with
             the classes' names in `classes.txt`, one a line, background first; without it they are "0", "1", ...
         masks: a folder of masks, or of pictures and masks; 255 in a mask of several classes is ignored.
-        classes: 1, or the number of classes, background counted. By default there are several if predictions have a
-            coloured palette: as many as `classes.txt` names, else up to the highest index.
+        classes: 1, or the number of classes, background counted. By default there are several if most predictions have
+            a coloured palette: as many as `classes.txt` names, else up to the highest index.
         threshold: in (0, 1], of the metrics of the map as saved.
         beta2: β² of F; the field's is 0.3.
         strict: raise where a prediction is missing, broken, of another size than its mask, or no 8-bit grey map. Else
@@ -189,10 +203,14 @@ def evaluate_folder(
         on_picture: gets each picture that has a score, by name in order.
     """
     items, missing = match_predictions(predictions, masks, all_wanted=options.strict)
+    names = hashlib.sha256(
+        "\n".join([item.name for item in items] + [Path(str(mask)).name for mask in missing]).encode()
+    ).hexdigest()[:16]
     items, missing = items[shard[0] - 1 :: shard[1]], missing[shard[0] - 1 :: shard[1]]
     result = evaluate_pairs(items, missing, options, processes=processes, progress=progress, on_picture=on_picture)
-    if not result.totals.images:
-        raise InputError(f"{predictions}: nothing to compare with {masks}: {'; '.join(result.remarks())}")
+    result.whole = names
+    if shard == (1, 1):
+        result.check(predictions)
     return result
 
 
@@ -219,11 +237,6 @@ def evaluate_pairs(
                 on_picture(picture)
             done += BATCH
             progress(min(done, len(items)), len(items))
-    if result.brightest == 1:  # of one map it may be a faint probability, of all it is another scale
-        raise InputError(
-            f"{items[0].prediction.parent}: holds masks of 0 and 1; predictions are 8-bit maps or masks of 0 and 255; "
-            "classes 2 takes them as class indices"
-        )
     return result
 
 

@@ -37,9 +37,9 @@ def match_predictions(
     if not truths:
         raise InputError(f"{masks}: holds no masks")
     pictures = {mask: images[name] for name, mask in match(images, truths).items()}
-    if pictures:
-        truths = {key: truths[key] for key in pictures}  # nothing was there to predict the others from
     matched = {mask: name for name, mask in match(found, truths).items()}
+    if pictures:  # nothing was there to predict the others from
+        truths = {key: mask for key, mask in truths.items() if key in pictures or key in matched}
     missing = [key for key in truths if key not in matched]
     if missing and (all_wanted or not matched):
         example = f"; found {next(iter(found.values()))}" if found else ""
@@ -69,7 +69,7 @@ def find_predictions(folder: Path, *, maps: bool = True) -> dict[str, Path]:
 
 
 def holds_classes(predictions: Path, classes: int | None = None) -> bool:
-    """Whether several classes are to be evaluated: as `classes` says, else if a picture has a coloured palette.
+    """Whether several classes are to be evaluated: as `classes` says, else if most pictures have a coloured palette.
 
     Only the pictures' heads are read, unless they have a palette; a broken one is for who reads it to tell.
 
@@ -80,7 +80,8 @@ def holds_classes(predictions: Path, classes: int | None = None) -> bool:
         if not 1 <= classes <= 254:
             raise InputError(f"classes is {classes}: it must be 1 to 254")
         return classes > 1
-    return any(_coloured(path) for path in find_predictions(predictions, maps=False).values())
+    coloured = [_coloured(path) for path in find_predictions(predictions, maps=False).values()]
+    return 2 * sum(coloured) > len(coloured)
 
 
 def _coloured(path: Path) -> bool:

@@ -129,16 +129,17 @@ def enhanced_alignment(found: Counts, total: Counts) -> Array:
     one kind have one alignment, so four kinds are enough.
     """
     size = int(total.sum())
+    others = size - 1 + EPS if size > 1 else 1  # the published code divides by nothing for a single pixel
     positive = found.sum(axis=0)
     if total[1] == 0 or total[0] == 0:
-        return np.asarray((size - positive if total[1] == 0 else positive) / (size - 1 + EPS))
+        return np.asarray((size - positive if total[1] == 0 else positive) / others)
     share, object_share = positive / size, total[1] / size
     aligned: Array = np.zeros(positive.shape)
     for inside in (0, 1):
         b = inside - object_share
         for value, pixels in ((1 - share, found[inside]), (0 - share, total[inside] - found[inside])):
             aligned += pixels * (2 * value * b / (value**2 + b**2 + EPS) + 1) ** 2 / 4
-    return aligned / (size - 1 + EPS)
+    return aligned / others
 
 
 def structure_measure(quadrants: Counts, levels: Array, centre: tuple[int, int], shape: tuple[int, ...]) -> float:
@@ -183,7 +184,7 @@ def _similarity(counts: Counts, levels: Array, corner: tuple[slice, slice], shap
     if inside in (0, pixels) and np.count_nonzero(values) == 1:
         # Flat on flat is 1 or 0 by how the reference's mean is rounded.
         value = levels[values.argmax()]
-        return float(x == 0 == y or np.broadcast_to(value, shape)[corner].mean() == value)
+        return float(x == 0 == y or np.full(shape, value)[corner].mean() == value)
     around_x, around_y = levels - x, np.array([-y, 1 - y])
     variance_x, variance_y, covariance = (
         float(total) / (pixels - 1 + EPS)

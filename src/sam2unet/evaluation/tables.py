@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -50,45 +51,58 @@ def write_json(path: Path, metrics: dict[str, float], predictions: Path, masks: 
 def write_latex(path: Path, metrics: Mapping[str, float], name: str) -> None:
     """The metrics as a row, for the package booktabs."""
     names = [metric for metric in metrics if metric != "images"]
-    head, row = " & ".join(names), " & ".join(shown(metrics[metric], 3) for metric in names)
+    head, row = " & ".join(map(escaped, names)), " & ".join(shown(metrics[metric], 3) for metric in names)
     lines = [rf"\begin{{tabular}}{{l{'c' * len(names)}}}", r"\toprule", rf"Method & {head} \\", r"\midrule",
-             rf"{name} & {row} \\", r"\bottomrule", r"\end{tabular}"]  # fmt: skip
+             rf"{escaped(name)} & {row} \\", r"\bottomrule", r"\end{tabular}"]  # fmt: skip
     with appearing(path) as partial:
-        partial.write_text("\n".join(lines).replace("_", r"\_") + "\n", encoding="utf-8")
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def merge_json(parts: Sequence[Path]) -> tuple[Evaluation, Path, Path]:
-    """The evaluation whose shares `write_json` wrote; the folders of predictions and masks.
+    """The evaluation whose shares `write_json` wrote; the folders of predictions and masks as the first names them.
 
     Raises:
         InputError: no share, one of another evaluation, or not each share once.
     """
-    stored = [_read_share(path) for path in parts]
-    for path, share in zip(parts, stored, strict=True):
-        for key in ("predictions", "masks", "version"):
-            if share[key] != stored[0][key]:
-                raise InputError(f"{path}: has {key} {share[key]}, but {parts[0]} has {stored[0][key]}")
-        if share["kept"]["options"] != stored[0]["kept"]["options"]:
-            raise InputError(f"{path}: was evaluated with other options than {parts[0]}")
-    found = sorted(tuple(map(int, share["shard"].split("/"))) for share in stored)
-    of = found[0][1]
-    if found != [(number, of) for number in range(1, of + 1)]:
-        there = ", ".join(f"{number}/{of}" for number, of in found)
-        raise InputError(f"{parts[0].parent}: not each share once: {there}")
-    result = Evaluation.from_json(stored[0])
-    for share in stored[1:]:
-        result.merge(Evaluation.from_json(share))
-    return result, Path(stored[0]["predictions"]), Path(stored[0]["masks"])
+    shares = sorted((_read_share(path) for path in parts), key=lambda share: share.place)
+    first = shares[0]
+    for share in shares:
+        if (share.found.whole, share.found.options) != (first.found.whole, first.found.options):
+            raise InputError(f"{share.path}: is of other pictures or with other options than {first.path}")
+    of = first.place[1]
+    if [share.place for share in shares] != [(number, of) for number in range(1, of + 1)]:
+        there = ", ".join(f"{number}/{of}" for number, of in (share.place for share in shares))
+        raise InputError(f"{first.path.parent}: not each share once: {there}")
+    for share in shares[1:]:
+        first.found.merge(share.found)
+    first.found.check(first.folders[0])
+    return first.found, *first.folders
 
 
-def _read_share(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Share:
+    path: Path
+    place: tuple[int, int]
+    found: Evaluation
+    folders: tuple[Path, Path]
+
+
+def _read_share(path: Path) -> _Share:
     try:
-        share = json.loads(path.read_text(encoding="utf-8"))
-        return share if share["kept"] and share["shard"] else {}
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        number, of = map(int, stored["shard"].split("/"))
+        folders = Path(stored["predictions"]), Path(stored["masks"])
+        return _Share(path, (number, of), Evaluation.from_json(stored), folders)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: is no share that `evaluate --shard K/N --json` wrote") from error
+
+
+def escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+    return "".join(signs.get(sign, f"\\{sign}" if sign in "&%#_${}" else sign) for sign in text)
 
 
 @contextmanager
