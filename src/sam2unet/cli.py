@@ -350,12 +350,17 @@ def data_list(
     task: Annotated[
         list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp; default all.")
     ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="Also who made each set, and folders of pictures and masks it comes in.")
+    ] = False,
 ) -> None:
     """The paper's eighteen test sets: how many pictures, where they come from, and under which licence."""
     from .data.catalogue import chosen_sets
-    from .data.report import print_catalogue
+    from .data.report import print_catalogue, print_layouts
 
     print_catalogue(chosen_sets(task or []), _table_console())
+    if long:
+        print_layouts(chosen_sets(task or []), _table_console())
 
 
 @data_app.command("scenes")

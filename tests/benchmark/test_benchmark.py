@@ -17,8 +17,10 @@ from sam2unet.benchmark import intervals, published_map
 from sam2unet.data.catalogue import catalogue
 from sam2unet.evaluation import Evaluated
 
+from ..data.test_catalogue import SETS, pairs
+
 RNG = np.random.default_rng(0)
-SETS = {
+LAYOUTS = {
     "PASCAL-S/images | PASCAL-S/segmentations": "PASCAL-S",
     "TestDataset/CVC-300/images | TestDataset/CVC-300/masks": "CVC-300",
     "MSD/test/image | MSD/test/mask": "MSD",
@@ -29,7 +31,7 @@ SETS = {
 def root(tmp_path_factory):
     """Three sets of four pictures each; the objects are the bright parts."""
     root = tmp_path_factory.mktemp("sets")
-    for layout in SETS:
+    for layout in LAYOUTS:
         images, masks = (root / folder for folder in layout.split(" | "))
         images.mkdir(parents=True)
         masks.mkdir(parents=True)
@@ -221,3 +223,19 @@ def test_what_is_wrong_with_one_set_does_not_lose_the_others(root, maps, tmp_pat
     assert "holds maps of MSD twice" in twice.err
     same = run("benchmark", "--data", root, "--maps", tmp_path / "a", "--maps", f"a={maps}", "--out", tmp_path / "o3")
     assert "--maps names a twice" in same.err
+
+
+def test_all_eighteen_sets_in_their_own_layouts(tmp_path, run):
+    for one in SETS:
+        pairs(tmp_path / "sets", one.layouts[-1], 2)
+        shutil.copytree((tmp_path / "sets" / one.layouts[-1].split(" | ")[1]).parent, tmp_path / "maps" / one.name)
+    result = run("benchmark", "--data", tmp_path / "sets", "--maps", tmp_path / "maps", "--out", tmp_path / "out")
+    assert result.code == 0, result.err
+    found = json.loads((tmp_path / "out/benchmark.json").read_text())
+    assert [row["set"] for row in found["rows"]] == [one.name for one in SETS]
+    assert not found["missing"]
+    assert all(row["metrics"]["Dice"] == 1 for row in found["rows"])
+    tables = (tmp_path / "out/benchmark.md").read_text()
+    for task in catalogue().values():
+        heads = " | ".join(f"{one.name} {metric}" for one in task.sets for metric in task.metrics)
+        assert f"| method | {heads} |" in tables

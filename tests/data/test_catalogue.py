@@ -107,6 +107,10 @@ def test_the_command_lists_and_checks(tmp_path, run):
     assert listed.code == 0
     assert all(one.name in listed.out for one in SETS)
     assert "ECSSD" not in run("data", "list", "--task", "polyp").out
+    long = run("data", "list", "--long").out
+    for one in SETS:
+        assert one.reference in long
+        assert all(layout in long for layout in one.layouts)
     assert "choose from camouflage" in run("data", "list", "--task", "nothing").err
     one = next(one for one in SETS if one.name == "CVC-300")
     pairs(tmp_path, one.layouts[0], 2)

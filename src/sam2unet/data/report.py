@@ -66,6 +66,14 @@ def print_catalogue(sets: Sequence[BenchmarkSet], console: Console) -> None:
     )
 
 
+def print_layouts(sets: Sequence[BenchmarkSet], console: Console) -> None:
+    """Each set's reference and layouts, names whole."""
+    for one in sets:
+        console.print(f"\n{one.name}: {one.reference}", markup=False, soft_wrap=True)
+        for layout in one.layouts:
+            console.print(f"  {layout}", markup=False, soft_wrap=True)
+
+
 def print_finding(finding: Finding, console: Console) -> None:
     """A row per set, found or not."""
     table = Table("set", "task", "published", "found", "train", "folder", title=Text(str(finding.root)),
