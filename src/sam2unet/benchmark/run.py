@@ -84,7 +84,8 @@ def benchmark(
         raise InputError(f"{finding.root}: holds none of {', '.join(one.name for one in finding.sets)}")
     result = Benchmark(finding, remarks=finding.remarks())
     measure = _Measure(Options(strict=strict), processes, progress)
-    predictor = Predictor(model, device, trunk_weights=trunk_weights) if model else None
+    # float32 also where predictions are made in bf16: as published
+    predictor = Predictor(model, device, precision="float32", trunk_weights=trunk_weights) if model else None
     if predictor and predictor.card.classes > 1:
         raise InputError(f"the benchmark's sets have one class, {model} has {predictor.card.classes}")
     folder = out / "maps" / fingerprint(model, predictor) if model and predictor else out

@@ -77,7 +77,7 @@ class Predictor:
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
         # On a CPU bf16 is asked for: masks made there stay those of float32.
         bf16 = self.device.type == "cuda" and has_bf16(self.device) if precision == "auto" else precision == "bf16"
-        self.precision = "bf16" if bf16 else "float32"
+        self._dtype = torch.bfloat16 if bf16 else None
         self._preparation = Preparation(self.card.size, self.card.mean, self.card.std)
 
     def predict(self, picture: Picture) -> Prediction:
@@ -136,7 +136,7 @@ class Predictor:
     @torch.inference_mode()
     def _predict_batch(self, images: list[Image.Image]) -> list[Prediction]:
         batch = torch.stack([self._preparation.image(image) for image in images]).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
+        with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
             logits = self.model(batch)
         return [
             Prediction(image, probability(row.float(), image.size)) for image, row in zip(images, logits, strict=True)
