@@ -202,7 +202,7 @@ def test_what_is_wrong_with_one_set_does_not_lose_the_others(root, maps, tmp_pat
     (tmp_path / "sets/TestDataset/CVC-300/masks/1.png").write_bytes(b"")
     shutil.copytree(root / "PASCAL-S", tmp_path / "sets/DUTS-TR")
     shutil.copytree(maps, tmp_path / "a")
-    shutil.copytree(maps / "MSD", tmp_path / "a/CVC-300")
+    (tmp_path / "a/CVC-300").symlink_to(maps / "MSD")
     result = run("benchmark", "--data", tmp_path / "sets", "--maps", f"a|b={tmp_path / 'a'}", "--out", tmp_path / "out")
     assert result.code == 1
     for words in ("DUTS-TE: no test pairs in", "a|b on CVC-300: ", "masks/1.png"):

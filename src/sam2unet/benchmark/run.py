@@ -169,7 +169,7 @@ def _maps_by_set(folder: Path, sets: Sequence[BenchmarkSet]) -> dict[str, dict[s
     places: dict[str, set[Path]] = {}
     for path in filter(is_picture, walk(folder)):
         for place in (Path(), *reversed(path.relative_to(folder).parents[:-1])):
-            one = next((one for one in sets if one.names.search((folder / place).resolve().name)), None)
+            one = next((one for one in sets if one.names.search((folder / place).absolute().name)), None)
             if one:
                 places.setdefault(one.name, set()).add(folder / place)
                 break
