@@ -14,7 +14,7 @@ demo: .venv/package
 		echo "DATA=$$data lies in runs/demo, which is written anew: move it first" >&2; exit 2;; \
 	esac; rm -rf runs/demo; set -x; \
 	if [ -z "$$data" ]; then \
-		data=runs/demo/data; options='--epochs 8 --size 128'; $(BIN)/sam2unet data scenes $$data; \
+		data=runs/demo/data; options='--epochs 10 --size 128'; $(BIN)/sam2unet data scenes $$data; \
 	elif [ ! -d "$$data/test" ]; then \
 		$(BIN)/sam2unet data split "$$data" --out runs/demo/data; data=runs/demo/data; \
 	fi; \
