@@ -197,7 +197,7 @@ def evaluate_folder(
         predictions: a folder.
         masks: a folder.
         options: what is measured.
-        shard: (k, n), the k-th of n shares of the pictures only; `Totals.merge` makes a whole of them.
+        shard: (k, n), the k-th of n shares of the pictures only; `Evaluation.merge` makes a whole of them.
         processes: by default as many as there are cores.
         progress: gets how many of how many are done.
         on_picture: gets each picture that has a score, by name in order.

@@ -4,6 +4,7 @@ import html
 from pathlib import Path
 
 from ..data import read_mask
+from ..errors import InputError
 from ..files import appearing
 from .curves import curves
 from .folder import Evaluated, Evaluation
@@ -30,7 +31,9 @@ TILES = ("Dice", "IoU", "S", "MAE")
 
 
 def write_report(path: Path, result: Evaluation, title: str) -> None:
-    """Write the page; it needs no other file and no network."""
+    """Write the page; it needs no other file and no network. Raises InputError if no picture has a score."""
+    if not result.worst:
+        raise InputError(f"{path}: there is no picture to report on")
     metrics, images = result.totals.metrics(), result.totals.images
     meanings = {name: text.format(**vars(result.options)) for name, text in MEANINGS.items()}
     worst, best = result.worst[: (images + 1) // 2], result.best[: images // 2]
