@@ -184,7 +184,8 @@ def evaluate(
     wanted = task_named(protocol).metrics if protocol else ()
     if evaluation.holds_classes(predictions, classes):
         for option, given in (("--protocol", protocol), ("--latex", latex), ("--strict", strict),
-                              ("--shard", shard != "1/1"), ("--threshold", threshold != 0.5)):  # fmt: skip
+                              ("--shard", shard != "1/1"), ("--threshold", threshold != 0.5),
+                              ("--beta2", beta2 != 0.3), ("--processes", processes)):  # fmt: skip
             if given:
                 raise InputError(f"{option} is for one class, these are several; --classes 1 makes them one")
         with _progress("evaluating") as progress:
@@ -207,7 +208,8 @@ def evaluate(
             on_picture=lambda item: write(item.name, item.values),
         )  # fmt: skip
     metrics = found.totals.metrics()
-    chosen = {name: metrics[name] for name in (*wanted, "images")} if wanted else metrics
+    # A share may hold no picture, and then no metric.
+    chosen = {name: metrics[name] for name in (*wanted, "images") if name in metrics} if wanted else metrics
     tables.print_metrics(chosen)
     if json:
         tables.write_json(json, metrics, predictions, masks, shard=shard, **found.as_json())

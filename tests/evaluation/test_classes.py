@@ -147,6 +147,13 @@ def test_what_cannot_be_compared_is_named(change, classes, message, folders):
         sam2unet.evaluate(folders / "out", folders / "gt", classes, strict=True)
 
 
+@pytest.mark.parametrize("words", [["--strict"], ["--shard", "1/2"], ["--protocol", "polyp"], ["--beta2", "1"]])
+def test_options_of_one_class_are_refused(words, folders, run):
+    result = run("evaluate", folders / "out", folders / "gt", *words)
+    assert result.code == 2
+    assert f"{words[0]} is for one class" in result.err
+
+
 def test_names_say_how_many_classes_and_what_polygons_mean(folders, tmp_path):
     (folders / "out/classes.txt").write_text("a\nb\nc\nd\ne\n")
     assert "Dice/e" in sam2unet.evaluate(folders / "out", folders / "gt")

@@ -330,6 +330,7 @@ def test_shares_may_be_empty_or_faint(folders, run):
     parts = [folders / f"{k}.json" for k in range(1, 8)]
     for k, part in enumerate(parts, start=1):
         assert run("evaluate", folders / "maps", folders / "gt", "--shard", f"{k}/7", "--json", part).code == 0
+    assert run("evaluate", folders / "maps", folders / "gt", "--shard", "7/7", "--protocol", "polyp").code == 0
     nothing = run("evaluate", folders / "maps", folders / "gt", "--shard", "7/7", "--html", folders / "r.html")
     assert (nothing.code, "no picture to report on" in nothing.err) == (2, True)
     result = run("merge", *parts, "--json", folders / "all.json")

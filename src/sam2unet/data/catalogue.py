@@ -146,10 +146,13 @@ def find_sets(root: Path, sets: Sequence[BenchmarkSet]) -> Finding:
     """
     root = root.absolute()
     everything = [one for task in catalogue().values() for one in task.sets]  # so that none is taken for another's part
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in filter(is_picture, walk(root)):
+        folders[path.parent].append(path)
     groups: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
     rest = []
-    for path in filter(is_picture, walk(root)):
-        parts = (root.name, *path.relative_to(root).parts[:-1])
+    for folder, pictures in folders.items():
+        parts = (root.name, *folder.relative_to(root).parts)
         called = [[one for one in everything if one.names.search(part)] for part in parts]
         place = max((i for i, those in enumerate(called) if those), default=0)
         own = called[place]
@@ -159,9 +162,9 @@ def find_sets(root: Path, sets: Sequence[BenchmarkSet]) -> Finding:
             # images/ECSSD and GT/ECSSD are one set, A/ECSSD and B/ECSSD are two.
             name = own[0].names.findall(parts[place])[0].lower()  # Kvasir and Kvasir-SEG are two as well
             around = without_roles((*parts[:place], own[0].names.sub("", parts[place])))
-            groups[own[0].name, (without_split(name), *around)].append(path)
+            groups[own[0].name, (without_split(name), *around)] += pictures
         elif split_of(parts[1:]) == "train":
-            rest.append(path)
+            rest += pictures
     result = Finding(root, list(sets), {}, [], [])
     for one in sets:
         copies = []
