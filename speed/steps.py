@@ -37,12 +37,12 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def serve(step: Callable[[], float], device: torch.device) -> None:
-    """Do `step`, which returns the loss, for each line that comes in."""
+def serve(step: Callable[[], float], device: torch.device, backend: str = "") -> None:
+    """Do `step`, which returns the loss or another figure, for each line that comes in."""
     forget_peak(device)
     answer(ready=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         loss = step()
         wait(device)
-        answer(seconds=time.perf_counter() - started, loss=loss, peak_bytes=peak_bytes(device))
+        answer(seconds=time.perf_counter() - started, loss=loss, peak_bytes=peak_bytes(device), backend=backend)

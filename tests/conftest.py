@@ -30,6 +30,14 @@ def nano() -> Iterator[None]:
     del TRUNKS["nano"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A user's cache of the tests' own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def golden() -> dict[str, np.ndarray]:
     with np.load(PARITY / "golden.npz") as file:

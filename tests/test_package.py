@@ -12,13 +12,14 @@ import sam2unet
 
 SOURCE = Path(sam2unet.__file__).parent
 MAY_IMPORT = {
-    "network": set(),
+    "network": {"card"},
     "data": {"errors", "files"},
-    "weights": {"errors", "files", "network"},
+    "weights": {"errors", "files", "card", "network"},
+    "export": {"errors", "files", "card", "device", "network"},
     "evaluation": {"errors", "files", "memory", "data"},
-    "prediction": {"errors", "files", "device", "network", "weights", "data"},
+    "prediction": {"errors", "files", "device", "network", "weights", "export", "data"},
     "benchmark": {"errors", "files", "data", "evaluation", "prediction"},
-    "training": {"errors", "files", "device", "memory", "progress", "network", "weights", "data", "evaluation"},
+    "training": {"errors", "files", "device", "memory", "progress", "card", "network", "weights", "data", "evaluation"},
 }
 
 

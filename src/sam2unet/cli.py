@@ -115,7 +115,7 @@ def train(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model file, or an upstream SAM2-UNet .pth.")],
+    model: Annotated[Path, typer.Argument(help="A model file, an upstream SAM2-UNet .pth, or an exported file.")],
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or globs.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="Where the masks go: OUT/NAME.png.")],
     overlay: Annotated[bool, typer.Option("--overlay", help="Also OUT/overlays/NAME.png.")] = False,
@@ -125,7 +125,10 @@ def predict(
     save: Annotated[Literal["probability"] | None, typer.Option(help="Also 8-bit maps in OUT/probability/.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
     trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
-    backend: Annotated[Literal["auto", "torch"], typer.Option(help="What runs the network.")] = "auto",
+    backend: Annotated[
+        Literal["auto", "torch", "openvino", "onnxruntime"],
+        typer.Option(help="What runs the network; auto: the fastest that is installed for the device."),
+    ] = "auto",
     precision: Annotated[Literal["auto", "float32", "bf16"], typer.Option(help="Of the arithmetic.")] = "auto",
     device: Device = "auto",
 ) -> None:
@@ -142,12 +145,38 @@ def predict(
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
     kept = f", {result.kept} were there already (--overwrite predicts them again)" if result.kept else ""
-    print(f"{result.done} predicted{kept}: {out}")
+    print(f"{result.done} predicted by {predictor.backend.name}{kept}: {out}")
     for message in result.failed:
         print(f"sam2unet: {message}", file=sys.stderr)
     if result.failed:
         print(f"sam2unet: {len(result.failed)} of {len(pictures)} pictures failed, the rest is done", file=sys.stderr)
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="A model file, or an upstream SAM2-UNet .pth.")],
+    out: Annotated[Path, typer.Option(help="The folder of OUT/MODEL.onnx, or OUT/MODEL.xml and .bin.")],
+    format: Annotated[Literal["onnx", "openvino"], typer.Option(help="Of the file.")] = "onnx",
+    size: Annotated[int | None, typer.Option(help="Side of its input; a multiple of 32; default the model's.")] = None,
+    input: Annotated[
+        Literal["normalised", "pictures"],
+        typer.Option(help="normalised: (batch, 3, side, side) float32; pictures: (batch, side, side, 3) uint8."),
+    ] = "normalised",
+    output: Annotated[Literal["probability", "logits"], typer.Option(help="What it gives.")] = "probability",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
+) -> None:
+    """Write a file that runs without torch; it is compared with the network before it is kept."""
+    from .export import export_model
+    from .weights import load_model
+
+    file = export_model(
+        load_model(model, trunk_weights), out, model.stem, format, size=(size, size) if size else None,
+        pictures=input == "pictures", probability=output == "probability", overwrite=overwrite,
+    )  # fmt: skip
+    largest = file.with_suffix(".bin") if format == "openvino" else file
+    print(f"{file} ({largest.stat().st_size / 1e6:.0f} MB)")
 
 
 @app.command()

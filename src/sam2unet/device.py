@@ -1,16 +1,38 @@
 """Where the arithmetic runs."""
 
-import torch
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    import torch
 
-def find_device(name: str) -> torch.device:
+GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's driver, Windows' own for Linux, AMD's
+
+
+def surely_cpu(name: str) -> bool:
+    """Whether `name` means the CPU, as far as that can be told without torch, which takes seconds to import."""
+    return name == "cpu" or (
+        name == "auto" and sys.platform == "linux" and not any(Path(p).exists() for p in GPU_NODES)
+    )
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies in bf16 itself, as far as Linux tells."""
+    facts = Path("/proc/cpuinfo")
+    return facts.exists() and not {"amx_bf16", "avx512_bf16"}.isdisjoint(facts.read_text().split())
+
+
+def find_device(name: str) -> "torch.device":
     """The device called `name`; "auto" takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         InputError: no such device.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -20,8 +42,10 @@ def find_device(name: str) -> torch.device:
         raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def has_bf16(device: torch.device) -> bool:
+def has_bf16(device: "torch.device") -> bool:
     """Whether the device computes in bf16 itself, not by emulation."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.12 doesn't tell

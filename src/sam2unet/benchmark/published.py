@@ -54,5 +54,5 @@ def fingerprint(model: Path, predictor: Predictor) -> str:
     with model.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
-    digest.update(repr((predictor.card.size, predictor.device.type)).encode())
+    digest.update(repr((predictor.card.size, predictor.backend.device)).encode())
     return digest.hexdigest()[:16]

@@ -3,14 +3,13 @@
 from .adapter import Adapter, AdapterInit
 from .hiera import TRUNKS, Hiera, TrunkShape
 from .loss import IGNORED, deep_supervision_loss, structure_loss
-from .model import Card, SAM2UNet, TrunkSource, check_size, nearest_multiple, nearest_sizes
+from .model import SAM2UNet, TrunkSource, check_size, nearest_multiple, nearest_sizes
 
 __all__ = [
     "IGNORED",
     "TRUNKS",
     "Adapter",
     "AdapterInit",
-    "Card",
     "Hiera",
     "SAM2UNet",
     "TrunkShape",

@@ -269,8 +269,8 @@ class Hiera(nn.Module):
             for back in (block.attn.proj.weight, block.mlp.layers[1].get_parameter("weight")):
                 nn.init.trunc_normal_(back, std=0.02 / math.sqrt(2 * depth))
 
-    def _position(self, height: int, width: int) -> Tensor:
-        """(1, height, width, C): the grid resized to the map, plus the window embedding tiled over it."""
+    def position(self, height: int, width: int) -> Tensor:
+        """(1, height, width, C), what is added to each patch: the grid resized to the map, plus the window embedding tiled over it."""
         grid = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         side = self.pos_embed_window.shape[-1]
         return (grid + self.pos_embed_window.tile(1, 1, height // side, width // side)).permute(0, 2, 3, 1)
@@ -281,7 +281,7 @@ class Hiera(nn.Module):
         The i-th of `before_block` acts on what enters block i: the adapters of SAM2-UNet, or `nn.Identity`.
         """
         x = self.patch_embed(images)
-        x = x + self._position(x.shape[1], x.shape[2])
+        x = x + self.position(x.shape[1], x.shape[2])
         features = []
         for i, (adapt, block) in enumerate(zip(before_block, self.blocks, strict=True)):
             x = self._recomputed(block, adapt, x) if i < self.recompute else block(adapt(x))

@@ -2,37 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..card import Card
 from .adapter import Adapter
 from .decoder import Decoder
 from .hiera import TRUNKS, Hiera
 from .receptive_field import ReceptiveField
 
 STRIDE = 32
-
-
-@dataclass
-class Card:
-    """What a network needs to be used, beside its weights; it travels in the model file."""
-
-    trunk: str
-    classes: int = 1
-    class_names: list[str] = field(default_factory=list)
-    """One name per class, background first where there are several; empty if unnamed."""
-    size: tuple[int, int] = (352, 352)
-    """Height and width that images are resized to."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    stretch: bool = False
-    """Whether 16-bit images are stretched to their own range (else divided by 257)."""
-    threshold: float = 0.5
-    """The probability that, taken as the border of the object, gave the highest mean Dice in validation."""
-    metrics: dict[str, float] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

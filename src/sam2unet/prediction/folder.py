@@ -1,6 +1,8 @@
 """Predicting files, folders and globs into a folder."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -12,6 +14,8 @@ from ..errors import InputError
 from ..files import appearing
 from .outputs import mask_picture, overlay, probability_pictures, save_picture
 from .predictor import Prediction, Predictor
+
+WRITERS = 2
 
 
 @dataclass
@@ -84,19 +88,36 @@ def predict_folder(
             wanted.append((name, picture))
     progress(result.kept, len(pictures))
     outcomes = predictor.try_many(picture for _, picture in wanted)
-    for (name, _), (_, outcome) in zip(wanted, outcomes, strict=True):
-        if isinstance(outcome, InputError):
-            result.failed.append(str(outcome))
-        else:
-            for file, drawn in _drawn(predictor, outcome, out, name, threshold, overlays, probabilities).items():
-                if overwrite or not file.exists():
-                    save_picture(drawn, file)
-            if overwrite and not probabilities:
-                for stale in _probability_files(predictor, out, name):
-                    stale.unlink(missing_ok=True)  # evaluate would prefer it to the new mask
-            result.done += 1
-        progress(result.kept + result.done + len(result.failed), len(pictures))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        written: deque[Future[None]] = deque()
+
+        def finish(at_most: int) -> None:
+            while len(written) > at_most:
+                written.popleft().result()
+                result.done += 1
+                progress(result.kept + result.done + len(result.failed), len(pictures))
+
+        for (name, _), (_, outcome) in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, InputError):
+                result.failed.append(str(outcome))
+                continue
+            options = (threshold, overlays, probabilities, overwrite)
+            written.append(pool.submit(_write, predictor, outcome, out, name, *options))
+            finish(2 * WRITERS)  # what is predicted and not yet written stays in memory
+        finish(0)
     return result
+
+
+def _write(
+    predictor: Predictor, prediction: Prediction, out: Path, name: str, threshold: float, overlays: bool,
+    probabilities: bool, overwrite: bool,
+) -> None:  # fmt: skip
+    for file, drawn in _drawn(predictor, prediction, out, name, threshold, overlays, probabilities).items():
+        if overwrite or not file.exists():
+            save_picture(drawn, file)
+    if overwrite and not probabilities:
+        for stale in _probability_files(predictor, out, name):
+            stale.unlink(missing_ok=True)  # evaluate would prefer it to the new mask
 
 
 def _drawn(

@@ -2,25 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from ..data import read_image, to_rgb
-from ..data.dataset import Preparation
-from ..device import find_device, has_bf16
 from ..errors import InputError
-from ..network import SAM2UNet
-from ..weights import load_model
+from .backends import Backend, Precision, open_backend
+
+if TYPE_CHECKING:
+    from ..network import SAM2UNet
 
 Picture = str | Path | Image.Image | NDArray[np.uint8]
 
@@ -31,8 +28,23 @@ class Prediction:
 
     image: Image.Image
     """The picture as it was read, RGB."""
-    probability: NDArray[np.float32]
-    """(H, W) in [0, 1]; with several classes (classes, H, W), summing to 1."""
+    logits: NDArray[np.float32]
+    """(classes, h, w) at the network's size."""
+
+    @cached_property
+    def probability(self) -> NDArray[np.float32]:
+        """(H, W) in [0, 1]; with several classes (classes, H, W), summing to 1.
+
+        Logits are resized bilinearly before the sigmoid or softmax, as published.
+        """
+        logits = resized(self.logits, self.image.height, self.image.width)
+        if len(logits) == 1:
+            with np.errstate(over="ignore"):  # to infinity, which is right
+                result: NDArray[np.float32] = 1 / (1 + np.exp(-logits[0]))
+            return result
+        powers = np.exp(logits - logits.max(axis=0))
+        result = powers / powers.sum(axis=0)
+        return result
 
     def mask(self, threshold: float = 0.5) -> NDArray[np.bool_] | NDArray[np.uint8]:
         """(H, W) bool, true where the probability reaches `threshold`; with several classes the likeliest index."""
@@ -45,40 +57,33 @@ class Predictor:
     """Predicts masks with a trained network.
 
     Args:
-        model: a model file, an upstream SAM2-UNet .pth, or a network.
+        model: a model file, an upstream SAM2-UNet .pth, an exported .onnx or .xml, or a network.
         device: "auto" (CUDA, else Apple's MPS, else the CPU), or one of torch's names.
-        backend: "auto" or "torch".
-        precision: "auto" (bf16 on CUDA cards that have it, else float32), "float32" or "bf16".
+        backend: "auto" (the fastest that is installed for the device), "torch", "openvino" or "onnxruntime".
+        precision: "auto" (bf16 where the hardware has it and the backend uses it, else float32), "float32" or "bf16".
         trunk_weights: where the frozen trunk is that the model file leaves out; see `load_model`.
         batch_size: pictures per pass; default 1 on a CPU, 8 elsewhere.
 
+    A network that OpenVINO compiled is kept in the user's cache, by its file's SHA-256: from the second start on neither
+    torch nor the trunk's file is needed.
+
     Raises:
-        InputError: the model file can't be used, or the device isn't there.
+        InputError: the file can't be used, the backend isn't installed, or the device isn't there.
     """
 
     def __init__(
         self,
-        model: SAM2UNet | str | Path,
+        model: "SAM2UNet | str | Path",
         device: str = "auto",
-        backend: Literal["auto", "torch"] = "auto",
-        precision: Literal["auto", "float32", "bf16"] = "auto",
+        backend: Backend = "auto",
+        precision: Precision = "auto",
         *,
         trunk_weights: str | Path | None = None,
         batch_size: int | None = None,
     ):
-        if backend not in ("auto", "torch"):
-            raise InputError(f"unknown backend {backend!r}: choose auto or torch")
-        if precision not in ("auto", "float32", "bf16"):
-            raise InputError(f"unknown precision {precision!r}: choose auto, float32 or bf16")
-        self.device = find_device(device)
-        self.model = model if isinstance(model, SAM2UNet) else load_model(model, trunk_weights)
-        self.model.to(self.device).eval()
-        self.card = self.model.card
-        self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
-        # On a CPU bf16 is asked for: masks made there stay those of float32.
-        bf16 = self.device.type == "cuda" and has_bf16(self.device) if precision == "auto" else precision == "bf16"
-        self._dtype = torch.bfloat16 if bf16 else None
-        self._preparation = Preparation(self.card.size, self.card.mean, self.card.std)
+        self.backend = open_backend(model, device, backend, precision, trunk_weights)
+        self.card = self.backend.exported.card
+        self.batch_size = batch_size or (8 if self.backend.device == "cuda" else 1)
 
     def predict(self, picture: Picture) -> Prediction:
         """Predict one picture: a path, a PIL image, or an array (H, W, 3) of uint8.
@@ -133,20 +138,22 @@ class Predictor:
         except InputError as error:
             return error
 
-    @torch.inference_mode()
     def _predict_batch(self, images: list[Image.Image]) -> list[Prediction]:
-        batch = torch.stack([self._preparation.image(image) for image in images]).to(self.device)
-        with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
-            logits = self.model(batch)
-        return [
-            Prediction(image, probability(row.float(), image.size)) for image, row in zip(images, logits, strict=True)
-        ]
+        size = self.card.size[::-1]
+        pictures = np.stack([np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in images])
+        return [Prediction(*pair) for pair in zip(images, self.backend.logits(pictures), strict=True)]
 
 
-def probability(logits: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Logits (classes, h, w) -> probabilities at (width, height): a bilinear resize, then the sigmoid or softmax."""
-    width, height = size
-    logits = F.interpolate(logits[None], size=(height, width), mode="bilinear")[0]
-    result = logits[0].sigmoid() if len(logits) == 1 else logits.softmax(dim=0)
-    values: NDArray[np.float32] = result.cpu().numpy()
-    return values
+def resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(C, h, w) -> (C, height, width) bilinearly, without antialiasing: torch's `interpolate`, corners not aligned."""
+    for axis, length in ((2, width), (1, height)):
+        old = maps.shape[axis]
+        if old == length:
+            continue
+        places = np.maximum((np.arange(length) + 0.5) * (old / length) - 0.5, 0)
+        low = places.astype(np.int64)
+        shape = [-1 if i == axis else 1 for i in range(3)]
+        share = (places - low).astype(np.float32).reshape(shape)
+        below = maps.take(low, axis)
+        maps = below + share * (maps.take(np.minimum(low + 1, old - 1), axis) - below)
+    return maps

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from ..card import Card
 from ..errors import InputError
 from .checkpoint import read_checkpoint
-from .model_file import read_card
 from .state_dict_adapter import to_trunk
 from .trunk_file import trunk_size
 
@@ -19,7 +19,7 @@ def inspect_file(path: str | Path) -> dict[str, str]:
     facts = {"tensors": f"{len(tensors)}, {sum(t.numel() for t in tensors.values()) / 1e6:.1f} million values"}
     if header.get("format", "").startswith("sam2unet"):
         try:
-            card = read_card(header)
+            card = Card.from_json(header["card"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
         return {

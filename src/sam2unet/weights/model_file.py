@@ -1,6 +1,5 @@
 """Our model files, and reading the authors' release."""
 
-import dataclasses
 import json
 import os
 from contextlib import suppress
@@ -13,9 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..card import Card
 from ..errors import InputError
 from ..files import appearing
-from ..network import Card, SAM2UNet, TrunkSource, check_size
+from ..network import SAM2UNet, TrunkSource, check_size
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
 from .hub import cached, fetch
@@ -47,7 +47,7 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
     header = {
         "format": FORMAT,
         "version": version("sam2unet"),
-        "card": json.dumps(dataclasses.asdict(model.card)),
+        "card": model.card.to_json(),
         "trunk_frozen": json.dumps(model.trunk_frozen),
         "trunk_source": json.dumps(reference),
     }
@@ -89,7 +89,7 @@ def _load_ours(
     path: Path, tensors: dict[str, Tensor], header: dict[str, str], trunk_weights: str | Path | None
 ) -> SAM2UNet:
     try:
-        card = read_card(header)
+        card = Card.from_json(header["card"])
         source = json.loads(header["trunk_source"])
         frozen = json.loads(header["trunk_frozen"])
         if header["format"] != FORMAT:
@@ -137,15 +137,6 @@ def _fill(path: Path, model: SAM2UNet, tensors: dict[str, Tensor], frozen: bool)
     return model.eval()
 
 
-def read_card(header: dict[str, str]) -> Card:
-    """The card in a model file's header."""
-    content: dict[str, Any] = json.loads(header["card"])
-    known = {field.name for field in dataclasses.fields(Card)}
-    for key in ("size", "mean", "std"):
-        content[key] = tuple(content[key])  # JSON has lists only
-    return Card(**{key: value for key, value in content.items() if key in known})
-
-
 def read_recipe(path: str | Path) -> dict[str, Any]:
     """The recipe that a model file of ours was trained by.
 
@@ -154,7 +145,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """
     header = read_checkpoint(path)[1]
     try:
-        recipe = read_card(header).recipe
+        recipe = Card.from_json(header["card"]).recipe
     except (KeyError, TypeError, ValueError):
         recipe = {}
     if not recipe:

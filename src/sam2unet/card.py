@@ -1,0 +1,42 @@
+"""The card of a network: what it needs to be used, beside its weights."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Card:
+    """It travels with the network, in model files and exported ones."""
+
+    trunk: str
+    classes: int = 1
+    class_names: list[str] = field(default_factory=list)
+    """One name per class, background first where there are several; empty if unnamed."""
+    size: tuple[int, int] = (352, 352)
+    """Height and width that images are resized to."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    stretch: bool = False
+    """Whether 16-bit images are stretched to their own range (else divided by 257)."""
+    threshold: float = 0.5
+    """The probability that, taken as the border of the object, gave the highest mean Dice in validation."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As files hold it."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """What `to_json` wrote; keys of later versions are left out.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no card.
+        """
+        content: dict[str, Any] = json.loads(text)
+        for key in ("size", "mean", "std"):
+            content[key] = tuple(content[key])  # JSON has lists only
+        return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})

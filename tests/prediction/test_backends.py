@@ -1,0 +1,270 @@
+"""What runs the network: all backends alike, the cache, and where torch is not installed."""
+
+import copy
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sam2unet import Predictor, save_model
+from sam2unet.errors import InputError
+from sam2unet.export import export_model
+from sam2unet.prediction import cache
+from sam2unet.prediction.predictor import resized
+from sam2unet.prediction.torch_backend import Torch
+
+RNG = np.random.default_rng(0)
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def photo(height=50, width=70):
+    return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model_file(network, tmp_path):
+    save_model(network(), tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "sam2unet" / "compiled"
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(
+    ("backend", "precision", "nearness"),
+    [("torch", "float32", 1e-5), ("openvino", "float32", 1e-5), ("onnxruntime", "float32", 1e-5),
+     ("torch", "bf16", 0.02), ("openvino", "bf16", 0.02)],
+)  # fmt: skip
+def test_all_backends_say_what_the_network_says(backend, precision, nearness, classes, network):
+    model, given = network(classes), RNG.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    mean, std = (np.array(values) for values in (model.card.mean, model.card.std))
+    runtime = Predictor(model, "cpu", backend, precision).backend
+    assert precision in runtime.name
+    with torch.inference_mode():
+        images = torch.from_numpy(((given / 255 - mean) / std).transpose(0, 3, 1, 2))
+        expected = copy.deepcopy(model).double()(images).sigmoid().numpy()
+    assert np.abs(1 / (1 + np.exp(-runtime.logits(given))) - expected).mean() < nearness
+
+
+def test_torch_leaves_the_network_as_it_was(network):
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    Predictor(model, "cpu", "torch", "bf16").predict(photo())
+    Predictor(model, "cpu", "torch", "float32").predict(photo())
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("size", [(100, 200), (64, 64), (3, 1), (200, 9), (1, 500)])
+def test_logits_are_resized_as_torch_does(size):
+    maps = RNG.standard_normal((2, 64, 96)).astype(np.float32)
+    expected = F.interpolate(torch.from_numpy(maps)[None].double(), size=size, mode="bilinear")[0]
+    np.testing.assert_allclose(resized(maps, *size), expected, atol=2e-5)
+
+
+def test_extreme_logits_give_probabilities_without_a_warning(network):
+    model = network()
+    model.decoder.heads[2].bias.data[:] = 500
+    high = Predictor(model, "cpu", "torch", "float32").predict(photo()).probability
+    model.decoder.heads[2].bias.data[:] = -500
+    low = Predictor(model, "cpu", "torch", "float32").predict(photo()).probability
+    assert (high == 1).all()
+    assert (low == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"backend": "openvino", "device": "meta"}, "OpenVINO runs on the CPU"),
+     ({"backend": "onnxruntime", "device": "meta"}, "no provider for meta"),
+     ({"backend": "onnxruntime", "precision": "bf16"}, "leave out --precision")],
+)  # fmt: skip
+def test_what_a_backend_cannot_do_is_named(options, said, network):
+    with pytest.raises(InputError, match=said):
+        Predictor(network(), **{"device": "cpu"} | options)
+
+
+def test_exported_files_are_not_for_torch(network, tmp_path):
+    for format, fitting in (("onnx", "openvino or onnxruntime"), ("openvino", "openvino")):
+        file = export_model(network(), tmp_path, "m", format)
+        with pytest.raises(InputError, match=f"torch can't run it; choose --backend {fitting}"):
+            Predictor(file, "cpu", "torch")
+
+
+def hide(monkeypatch, *packages):
+    """As if they were not installed."""
+    for module in ("sam2unet.export.runtime",):
+        monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name in packages else find_spec(name))
+
+
+@pytest.mark.parametrize(("backend", "extra"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
+def test_a_backend_that_is_not_installed_says_how_to(backend, extra, run, model_file, tmp_path, monkeypatch):
+    hide(monkeypatch, backend)
+    result = run("predict", model_file, tmp_path, "--out", tmp_path / "out", "--backend", backend, "--device", "cpu")
+    assert result.code == 2
+    assert result.err.startswith("sam2unet: ")
+
+
+def test_auto_takes_what_is_there(network, monkeypatch):
+    taken = []
+    for missing in ((), ("openvino",), ("openvino", "onnxruntime"), ("onnx",)):
+        with monkeypatch.context() as patched:
+            hide(patched, *missing)
+            patched.setattr("sam2unet.prediction.backends.cpu_has_bf16", lambda: False)
+            taken.append(Predictor(network(), "cpu").backend.name)
+    assert taken == [
+        "OpenVINO in float32 on the CPU", "ONNX Runtime in float32 by CPU", "torch in bf16 on cpu", "torch in bf16 on cpu",
+    ] or taken[2:] == ["torch in float32 on cpu"] * 2  # fmt: skip
+
+
+def start(*words):
+    """Predict in a process of its own; the modules that it imported."""
+    code = "import sys; from sam2unet.cli import main\ntry: main()\nfinally: print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_the_second_start_needs_no_torch_and_gives_the_same(backend, run, model_file, own_cache, scenes, tmp_path):
+    command = ("predict", model_file, scenes / "test", "--device", "cpu", "--backend", backend, "--save", "probability")
+    assert run(*command, "--out", tmp_path / "first").code == 0
+    assert "torch" not in start(*command, "--out", tmp_path / "second")
+    first, second = (
+        {p.name: p.read_bytes() for p in (tmp_path / n / "probability").iterdir()} for n in ("first", "second")
+    )
+    assert first == second
+    assert len(first) == 3
+
+
+def test_another_model_precision_or_damage_is_compiled_anew(network, model_file, own_cache):
+    first = Predictor(model_file, "cpu", "openvino", "float32").predict(image := photo())
+    (entry,) = own_cache.iterdir()
+    Predictor(model_file, "cpu", "openvino", "bf16")
+    assert len(list(own_cache.iterdir())) == 2
+    original = model_file.read_bytes()
+    save_model(network(seed=1), model_file)
+    other = Predictor(model_file, "cpu", "openvino", "float32").predict(image)
+    assert len(list(own_cache.iterdir())) == 3
+    assert np.abs(other.logits - first.logits).max() > 0.1
+    model_file.write_bytes(original)
+    for damage in (
+        lambda: (entry / "network.blob").write_bytes(b"nothing"),
+        lambda: (entry / "exported.json").unlink(),
+    ):
+        damage()
+        again = Predictor(model_file, "cpu", "openvino", "float32").predict(image)
+        np.testing.assert_array_equal(again.logits, first.logits)
+    assert len(list(own_cache.iterdir())) == 3
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_without_a_cache_it_predicts_all_the_same(backend, model_file, own_cache, caplog):
+    own_cache.parent.parent.write_text("a file where a folder should be")
+    expected = Predictor(model_file, "cpu", "torch", "float32").predict(image := photo()).probability
+    found = Predictor(model_file, "cpu", backend, "float32").predict(image).probability
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert "the next start is slow" in caplog.text
+
+
+def test_what_was_not_used_for_longest_makes_room(own_cache, monkeypatch):
+    monkeypatch.setattr(cache, "MOST_BYTES", 250)
+    for number in range(3):
+        cache.keep((number,), lambda folder: (folder / "file").write_bytes(bytes(100)))
+        os.utime(cache.cached((number,)), (number, number))
+    cache.cached((1,))  # used
+    cache.keep((3,), lambda folder: (folder / "file").write_bytes(bytes(100)))
+    assert [cache.cached((number,)) is not None for number in range(4)] == [False, True, False, True]
+
+
+def test_files_of_many_blocks_have_their_own_digests(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "BLOCK", 10)
+    digests = set()
+    for content in (b"", b"a" * 10, b"a" * 20, b"a" * 19 + b"b", b"b" + b"a" * 19, b"a" * 25):
+        (tmp_path / "file").write_bytes(content)
+        digests.add(cache.file_digest(tmp_path / "file"))
+    assert len(digests) == 6
+
+
+def test_a_gpu_without_memory_gets_half_the_batch(network, caplog):
+    backend = Torch(network(), "cpu", "float32")
+    pictures = RNG.integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    expected, whole = backend.logits(pictures), backend.model
+    seen = []
+
+    def small(images):
+        seen.append(len(images))
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(images)
+
+    backend.model = small
+    with caplog.at_level(logging.WARNING, "sam2unet"):
+        for _ in range(2):
+            np.testing.assert_allclose(backend.logits(pictures), expected, atol=1e-5)
+    assert seen == [5, 2, 2, 1, 2, 2, 1]
+    assert len(caplog.messages) == 1
+    assert "going on with 2" in caplog.messages[0]
+
+
+WITH_TORCH = ("torch", "functorch", "lightning", "pytorch_lightning", "kornia", "safetensors", "huggingface_hub", "onnx-",
+              "__pycache__", "sam2unet", "_sam2unet")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def without_torch(tmp_path_factory):
+    """A folder of the packages that are installed, but for torch, what needs it, and what makes graphs."""
+    folder = tmp_path_factory.mktemp("packages")
+    for package in Path(np.__file__).parents[1].iterdir():
+        if not package.name.startswith(WITH_TORCH) and package.name != "onnx":
+            (folder / package.name).symlink_to(package)
+    (folder / "sam2unet").symlink_to(SOURCE / "sam2unet")
+    return folder
+
+
+@pytest.mark.parametrize(("format", "backend"), [("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "auto")])
+def test_exported_files_predict_where_torch_is_not_installed(format, backend, without_torch, network, scenes, tmp_path):
+    file = export_model(network(), tmp_path, "m", format)
+    code = f"import sys; sys.path[:] = ['{without_torch}'] + [p for p in sys.path if 'site-packages' not in p]\n"
+    code += "from importlib.util import find_spec; assert not find_spec('torch') and not find_spec('safetensors')\n"
+    code += "from sam2unet.cli import main; main()"
+    words = ["predict", file, scenes / "test", "--out", tmp_path / "out", "--backend", backend, "--save", "probability"]
+    done = subprocess.run([sys.executable, "-I", "-c", code, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    predictor = Predictor(network(), "cpu", "torch", "float32")
+    for picture in (scenes / "test/images").iterdir():
+        from PIL import Image
+
+        found = np.asarray(Image.open(tmp_path / "out/probability" / f"{picture.stem}.png")) / 255
+        assert np.abs(found - predictor.predict(picture).probability).mean() < 0.02
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_rembg_takes_an_onnx_file(network, scenes, tmp_path, monkeypatch):
+    rembg = pytest.importorskip("rembg")
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    file = export_model(network(), tmp_path, "own", "onnx", size=(320, 320))
+    picture = next((scenes / "test/images").iterdir())
+    from PIL import Image
+
+    session = rembg.new_session("u2net_custom", model_path=str(file))
+    mask = np.asarray(rembg.remove(Image.open(picture), session=session, only_mask=True)) / 255
+    model = network()
+    model.card.size = (320, 320)
+    ours = Predictor(model, "cpu", "torch", "float32").predict(picture).probability
+    stretched = (ours - ours.min()) / np.ptp(ours)  # as rembg does
+    assert mask.shape == ours.shape
+    assert np.abs(mask - stretched).mean() < 0.05
+    assert shutil.disk_usage(tmp_path).total
