@@ -3,10 +3,10 @@
     python speed/predict.py --upstream CHECKOUT --upstream-python EXE
 
 From a picture's file to its probabilities at its own size, all of `Predictor.predict`. Each side is a process of its
-own, with the same weights and picture; they predict in turn. "upstream" is the authors' network in eager float32, read,
-resized and brought back as their test script does it. The weights are those of the parity files: they make every part
-count; the heads are divided by --divide, so that probabilities don't all end at 0 and 1. Without --upstream the first of
-ours is what the others are measured against.
+own, with the same weights and picture; they predict in turn. "upstream" is the authors' network in eager float32, the
+picture read, resized and brought back as in their test script. The weights are those of the parity files, which make
+every part count; the heads are divided by a number, so that probabilities don't all end at 0 and 1. Without --upstream
+the first of ours is what the others are measured against.
 """
 
 import argparse

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from sam2unet import Predictor, save_model
 from sam2unet.errors import InputError
@@ -33,6 +34,13 @@ def photo(height=50, width=70):
 def model_file(network, tmp_path):
     save_model(network(), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo()).save(tmp_path / "in" / "a.png")
+    return tmp_path / "in"
 
 
 @pytest.fixture
@@ -105,28 +113,30 @@ def test_exported_files_are_not_for_torch(network, tmp_path):
 
 def hide(monkeypatch, *packages):
     """As if they were not installed."""
-    for module in ("sam2unet.export.runtime",):
-        monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name in packages else find_spec(name))
+    there = find_spec
+    monkeypatch.setattr("sam2unet.export.runtime.find_spec", lambda name: None if name in packages else there(name))
 
 
 @pytest.mark.parametrize(("backend", "extra"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
-def test_a_backend_that_is_not_installed_says_how_to(backend, extra, run, model_file, tmp_path, monkeypatch):
+def test_a_backend_that_is_not_installed_says_how_to(backend, extra, run, model_file, folder, tmp_path, monkeypatch):
     hide(monkeypatch, backend)
-    result = run("predict", model_file, tmp_path, "--out", tmp_path / "out", "--backend", backend, "--device", "cpu")
+    result = run("predict", model_file, folder, "--out", tmp_path / "out", "--backend", backend, "--device", "cpu")
     assert result.code == 2
-    assert result.err.startswith("sam2unet: ")
+    assert result.err == f"sam2unet: {backend} is not installed: pip install 'sam2unet[{extra}]'\n"
 
 
-def test_auto_takes_what_is_there(network, monkeypatch):
-    taken = []
-    for missing in ((), ("openvino",), ("openvino", "onnxruntime"), ("onnx",)):
+def test_auto_takes_the_fastest_that_is_there(network, monkeypatch):
+    def taken(bf16, *missing):
         with monkeypatch.context() as patched:
             hide(patched, *missing)
-            patched.setattr("sam2unet.prediction.backends.cpu_has_bf16", lambda: False)
-            taken.append(Predictor(network(), "cpu").backend.name)
-    assert taken == [
-        "OpenVINO in float32 on the CPU", "ONNX Runtime in float32 by CPU", "torch in bf16 on cpu", "torch in bf16 on cpu",
-    ] or taken[2:] == ["torch in float32 on cpu"] * 2  # fmt: skip
+            patched.setattr("sam2unet.prediction.backends.cpu_has_bf16", lambda: bf16)
+            return Predictor(network(), "cpu").backend.name.split(" in ")
+
+    assert taken(False) == ["OpenVINO", "float32 on the CPU"]
+    assert taken(True) == ["OpenVINO", "bf16 on the CPU"]
+    assert taken(False, "openvino")[0] == "ONNX Runtime"
+    assert taken(True, "openvino")[0] == "torch"
+    assert taken(False, "openvino", "onnxruntime")[0] == taken(False, "onnx")[0] == "torch"
 
 
 def start(*words):
@@ -219,8 +229,8 @@ def test_a_gpu_without_memory_gets_half_the_batch(network, caplog):
     assert "going on with 2" in caplog.messages[0]
 
 
-WITH_TORCH = ("torch", "functorch", "lightning", "pytorch_lightning", "kornia", "safetensors", "huggingface_hub", "onnx-",
-              "__pycache__", "sam2unet", "_sam2unet")  # fmt: skip
+WITH_TORCH = ("torch", "functorch", "lightning", "pytorch_lightning", "kornia", "safetensors", "huggingface_hub",
+              "onnx-", "__pycache__", "sam2unet", "_sam2unet")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -245,8 +255,6 @@ def test_exported_files_predict_where_torch_is_not_installed(format, backend, wi
     assert done.returncode == 0, done.stderr
     predictor = Predictor(network(), "cpu", "torch", "float32")
     for picture in (scenes / "test/images").iterdir():
-        from PIL import Image
-
         found = np.asarray(Image.open(tmp_path / "out/probability" / f"{picture.stem}.png")) / 255
         assert np.abs(found - predictor.predict(picture).probability).mean() < 0.02
 
@@ -257,8 +265,6 @@ def test_rembg_takes_an_onnx_file(network, scenes, tmp_path, monkeypatch):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
     file = export_model(network(), tmp_path, "own", "onnx", size=(320, 320))
     picture = next((scenes / "test/images").iterdir())
-    from PIL import Image
-
     session = rembg.new_session("u2net_custom", model_path=str(file))
     mask = np.asarray(rembg.remove(Image.open(picture), session=session, only_mask=True)) / 255
     model = network()

@@ -1,6 +1,6 @@
 """Writing an ONNX graph node by node."""
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,17 +28,13 @@ class Graph:
         self.model.graph.node.add(op_type="Identity", input=[value], output=[name])
         self.model.graph.output.append(_described(name, np.float32, shape))
 
-    @overload
-    def add(self, kind: str, *inputs: Value, **attributes: Any) -> str: ...
-    @overload
-    def add(self, kind: str, *inputs: Value, outputs: int, **attributes: Any) -> list[str]: ...
-    def add(self, kind: str, *inputs: Value, outputs: int | None = None, **attributes: Any) -> str | list[str]:
-        """A node of an operation of ONNX."""
-        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        node = self.model.graph.node
-        made = [f"v{len(node)}.{i}" for i in range(outputs or 1)]
-        node.append(onnx.helper.make_node(kind, names, made, **attributes))
-        return made[0] if outputs is None else made
+    def add(self, kind: str, *inputs: Value, **attributes: Any) -> str:
+        """A node of an operation of ONNX that has one output."""
+        return self._node(kind, inputs, 1, attributes)[0]
+
+    def split(self, x: str, lengths: list[int], axis: int) -> list[str]:
+        """Cut a dimension into parts of these lengths."""
+        return self._node("Split", (x, np.array(lengths)), len(lengths), {"axis": axis})
 
     def reshape(self, x: str, *shape: int) -> str:
         """0 keeps a dimension, -1 takes what is left."""
@@ -60,10 +56,15 @@ class Graph:
 
     def resize(self, x: str, height: int, width: int, corners: str) -> str:
         """Bilinear; `corners` is "align_corners" or, as torch has it without them, "half_pixel"."""
-        size = np.array([height, width])
-        return self.add(
-            "Resize", x, "", "", size, axes=[2, 3], mode="linear", coordinate_transformation_mode=corners
-        )  # fmt: skip
+        attributes = {"axes": [2, 3], "mode": "linear", "coordinate_transformation_mode": corners}
+        return self.add("Resize", x, "", "", np.array([height, width]), **attributes)
+
+    def _node(self, kind: str, inputs: tuple[Value, ...], outputs: int, attributes: dict[str, Any]) -> list[str]:
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        nodes = self.model.graph.node
+        made = [f"v{len(nodes)}.{i}" for i in range(outputs)]
+        nodes.append(onnx.helper.make_node(kind, names, made, **attributes))
+        return made
 
     def _constant(self, values: NDArray[Any]) -> str:
         held = self.model.graph.initializer

@@ -134,14 +134,13 @@ class _Trunk:
         weight, bias = w.after_norm("attn.qkv", "norm1")
         heads = self.shape.num_heads << (stage + pooled)
         dim = len(bias) // 3
-        scale = np.repeat(np.float32([(dim // heads) ** -0.5, 1, 1]), dim)
         # A token of the padding has the biases of keys and values as its own. Less these, which change nothing in
         # keys and are the same as a bias of the result in values, all its own are zero.
-        padding = w["attn.qkv.bias"] * np.repeat(np.float32([0, 1, 1]), dim)
-        q, k, v = g.add(
-            "Split", g.linear(normed, (weight.T * scale).T, (bias - padding) * scale), np.array([dim] * 3), axis=2,
-            outputs=3,
-        )  # fmt: skip
+        padding = np.concatenate([np.zeros(dim, np.float32), w["attn.qkv.bias"][dim:]])
+        scale = np.ones(3 * dim, np.float32)
+        scale[:dim] = (dim // heads) ** -0.5
+        qkv = g.linear(normed, weight * scale[:, None], (bias - padding) * scale)
+        q, k, v = g.split(qkv, [dim, dim, dim], axis=2)
         if pooled:
             q = self.pool(q, dim)
         parts = []
@@ -195,9 +194,7 @@ def _receptive_field(g: Graph, w: Weights, x: str) -> str:
         for name in ("branches.0", "branches.1.0", "branches.2.0", "branches.3.0", "shortcut")
     ]
     weight, bias = map(np.concatenate, zip(*first, strict=True))
-    *branches, shortcut = g.add(
-        "Split", g.conv(x, weight, bias), np.array([len(b) for _, b in first]), axis=1, outputs=5
-    )
+    *branches, shortcut = g.split(g.conv(x, weight, bias), [len(b) for _, b in first], axis=1)
     for branch, reach in ((1, 3), (2, 5), (3, 7)):
         for layer, dilation in ((1, 1), (2, 1), (3, reach)):
             name = f"branches.{branch}.{layer}"

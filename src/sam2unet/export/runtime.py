@@ -67,10 +67,12 @@ class OpenVINO:
             model = core.read_model(source)
         place = next((p for p in ([KEY], ["framework", KEY]) if model.has_rt_info(p)), None)
         self.exported = Exported.from_json(name, model.get_rt_info(place).value if place else None)
-        self.exported.check_shapes(
-            name, *([d.get_length() if d.is_static else None for d in port.partial_shape] for port in (model.input(0), model.output(0)))
-        )  # fmt: skip
-        model.reshape([1, *list(model.input(0).partial_shape)[1:]])
+        taken, given = (
+            [side.get_length() if side.is_static else None for side in port.partial_shape]
+            for port in (model.input(0), model.output(0))
+        )
+        self.exported.check_shapes(name, taken, given)
+        model.reshape([1, *taken[1:]])
         self.precision: Precision = precision or ("bf16" if cpu_has_bf16() else "float32")
         self._ready(core.compile_model(model, "CPU", self._config()))
 
@@ -85,8 +87,8 @@ class OpenVINO:
 
         runtime = cls.__new__(cls)
         runtime.exported, runtime.precision = exported, precision
-        runtime._blob = openvino.Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)  # it holds the weights
-        runtime._ready(openvino.Core().import_model(runtime._blob, "CPU", runtime._config()))
+        weights = openvino.Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)
+        runtime._ready(openvino.Core().import_model(weights, "CPU", runtime._config()), weights)
         return runtime
 
     def save_blob(self, path: Path) -> None:
@@ -101,8 +103,8 @@ class OpenVINO:
             "SNIPPETS_MODE": "DISABLE",
         }
 
-    def _ready(self, compiled: Any) -> None:
-        self._compiled = compiled
+    def _ready(self, compiled: Any, weights: Any = None) -> None:
+        self._compiled, self._weights = compiled, weights  # which must live as long
         self._request = compiled.create_infer_request()
         self.name = f"OpenVINO in {self.precision} on the CPU"
 
@@ -171,7 +173,7 @@ def fed(pictures: NDArray[np.uint8], exported: Exported) -> NDArray[Any]:
     """Pictures (batch, height, width, 3) as the graph takes them."""
     if exported.pictures:
         return pictures
-    mean, std = np.float32(exported.card.mean), np.float32(exported.card.std)
+    mean, std = (np.array(values, np.float32) for values in (exported.card.mean, exported.card.std))
     return np.ascontiguousarray(((pictures / np.float32(255) - mean) / std).transpose(0, 3, 1, 2))
 
 

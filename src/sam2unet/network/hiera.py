@@ -270,7 +270,7 @@ class Hiera(nn.Module):
                 nn.init.trunc_normal_(back, std=0.02 / math.sqrt(2 * depth))
 
     def position(self, height: int, width: int) -> Tensor:
-        """(1, height, width, C), what is added to each patch: the grid resized to the map, plus the window embedding tiled over it."""
+        """(1, height, width, C), added to the patches: the grid resized, plus the window embedding tiled over it."""
         grid = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         side = self.pos_embed_window.shape[-1]
         return (grid + self.pos_embed_window.tile(1, 1, height // side, width // side)).permute(0, 2, 3, 1)

@@ -64,8 +64,8 @@ class Predictor:
         trunk_weights: where the frozen trunk is that the model file leaves out; see `load_model`.
         batch_size: pictures per pass; default 1 on a CPU, 8 elsewhere.
 
-    A network that OpenVINO compiled is kept in the user's cache, by its file's SHA-256: from the second start on neither
-    torch nor the trunk's file is needed.
+    What OpenVINO compiled is kept in the user's cache by the file's SHA-256: from the second start on neither torch nor
+    the trunk's file is needed.
 
     Raises:
         InputError: the file can't be used, the backend isn't installed, or the device isn't there.
