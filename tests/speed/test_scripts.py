@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sam2unet import evaluate
+from sam2unet import SAM2UNet, evaluate, save_model
 
 SPEED = Path(__file__).parents[2] / "speed"
 
@@ -46,6 +46,38 @@ def test_both_sides_of_an_evaluation_give_the_same_metrics(tmp_path):
     assert ours["ratio"] == pytest.approx(theirs["seconds"][0] / ours["seconds"][0])
     assert "| 40x50 | ours, 2 processes |" in done.stdout
     assert "leaked" not in done.stderr
+
+
+def test_predictions_are_timed_against_each_other_and_compared(tmp_path):
+    words = ["--trunks", "tiny:1", "--ours", "torch:float32", "openvino:float32", "--steps", "1", "--warm-up", "0"]
+    done = subprocess.run(
+        [sys.executable, SPEED / "predict.py", *words, "--json", tmp_path / "figures.json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    eager, compiled = figures["rows"]
+    assert (eager["mean_apart"], eager["times"]) == (0, 1)
+    assert 0 < compiled["mean_apart"] < 1e-5
+    assert compiled["turned"] == 0
+    assert figures["ratios"]["tiny"]["ours openvino:float32"] == eager["seconds"] / compiled["seconds"]
+    assert "| ours openvino:float32 | tiny |" in done.stdout
+
+
+def test_a_folder_is_timed_beside_the_network_alone(scenes, tmp_path):
+    model = SAM2UNet("tiny")
+    model.card.size = (32, 32)
+    save_model(model, tmp_path / "model.safetensors")
+    words = [tmp_path / "model.safetensors", scenes / "test", "--rounds", "1", "--backend", "torch"]
+    done = subprocess.run(
+        [sys.executable, SPEED / "predict_folder.py", *words], capture_output=True, text=True, check=True
+    )
+    found = re.fullmatch(
+        r"torch in .*, tiny: 3 pictures, file to file ([\d.]+) a second, .* alone ([\d.]+): ([\d.]+) .*\n",
+        done.stdout,
+    )
+    assert found
+    whole, alone, share = map(float, found.groups())
+    assert share == pytest.approx(whole / alone, rel=0.01)
 
 
 def test_waiting_for_pictures_is_a_share_of_the_time(scenes):
