@@ -15,10 +15,10 @@ MAY_IMPORT = {
     "network": {"card"},
     "data": {"errors", "files"},
     "weights": {"errors", "files", "card", "network"},
-    "export": {"errors", "files", "card", "device", "network"},
+    "export": {"errors", "cache", "card", "device", "network"},
     "evaluation": {"errors", "files", "memory", "data"},
-    "prediction": {"errors", "files", "device", "network", "weights", "export", "data"},
-    "benchmark": {"errors", "files", "data", "evaluation", "prediction"},
+    "prediction": {"errors", "files", "cache", "device", "network", "weights", "export", "data"},
+    "benchmark": {"errors", "files", "cache", "data", "evaluation", "prediction"},
     "training": {"errors", "files", "device", "memory", "progress", "card", "network", "weights", "data", "evaluation"},
 }
 

@@ -31,12 +31,17 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """What `to_json` wrote; keys of later versions are left out.
+        """What `to_json` wrote.
 
         Raises:
             KeyError, TypeError, ValueError: it is no card.
         """
-        content: dict[str, Any] = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Card":
+        """See `from_json`; keys of later versions are left out."""
+        content = dict(content)
         for key in ("size", "mean", "std"):
             content[key] = tuple(content[key])  # JSON has lists only
         return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})

@@ -158,7 +158,9 @@ def export(
     model: Annotated[Path, typer.Argument(help="A model file, or an upstream SAM2-UNet .pth.")],
     out: Annotated[Path, typer.Option(help="The folder of OUT/MODEL.onnx, or OUT/MODEL.xml and .bin.")],
     format: Annotated[Literal["onnx", "openvino"], typer.Option(help="Of the file.")] = "onnx",
-    size: Annotated[int | None, typer.Option(help="Side of its input; a multiple of 32; default the model's.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side of its input; a multiple of 32; default the model's.")
+    ] = None,
     input: Annotated[
         Literal["normalised", "pictures"],
         typer.Option(help="normalised: (batch, 3, side, side) float32; pictures: (batch, side, side, 3) uint8."),
@@ -168,15 +170,17 @@ def export(
     trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
 ) -> None:
     """Write a file that runs without torch; it is compared with the network before it is kept."""
-    from .export import export_model
+    from .export import export_model, exported_files
     from .weights import load_model
 
+    if any(file.exists() and file.samefile(model) for file in exported_files(out, model.stem, format)):
+        raise InputError(f"{model} would be replaced by its own export: name another folder with --out")
     file = export_model(
-        load_model(model, trunk_weights), out, model.stem, format, size=(size, size) if size else None,
+        load_model(model, trunk_weights), out, model.stem, format, size=None if size is None else (size, size),
         pictures=input == "pictures", probability=output == "probability", overwrite=overwrite,
     )  # fmt: skip
-    largest = file.with_suffix(".bin") if format == "openvino" else file
-    print(f"{file} ({largest.stat().st_size / 1e6:.0f} MB)")
+    size_in_bytes = sum(part.stat().st_size for part in exported_files(out, model.stem, format))
+    print(f"{file} ({size_in_bytes / 1e6:.0f} MB)")
 
 
 @app.command()

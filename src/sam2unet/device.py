@@ -19,19 +19,28 @@ def surely_cpu(name: str) -> bool:
     )
 
 
+def cpu_flags() -> tuple[str, ...]:
+    """What this CPU can do, in Linux' words; nothing elsewhere."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((tuple(line.split()) for line in lines if line.startswith(("flags", "Features"))), ())
+
+
 def cpu_has_bf16() -> bool:
     """Whether this CPU multiplies in bf16 itself, as far as Linux tells."""
-    facts = Path("/proc/cpuinfo")
-    return facts.exists() and not {"amx_bf16", "avx512_bf16"}.isdisjoint(facts.read_text().split())
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(cpu_flags())
 
 
 def find_device(name: str) -> "torch.device":
     """The device called `name`; "auto" takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        InputError: no such device.
+        InputError: no such device, or torch is not installed.
     """
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError(f"device {name!r} cannot be used: torch is not installed") from error
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

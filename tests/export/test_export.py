@@ -11,10 +11,13 @@ from PIL import Image
 
 from sam2unet import Predictor, load_model, save_model
 from sam2unet.card import Card
+from sam2unet.device import cpu_has_bf16
 from sam2unet.errors import InputError
-from sam2unet.export import Exported, OnnxRuntime, OpenVINO, export_model
+from sam2unet.export import Exported, OnnxRuntime, OpenVINO, export_model, probabilities
 from sam2unet.export.network_graph import network_graph
+from sam2unet.export.runtime import as_logits
 from sam2unet.network import SAM2UNet
+from sam2unet.prediction.predictor import resized
 from sam2unet.weights.state_dict_adapter import from_upstream
 
 RNG = np.random.default_rng(0)
@@ -75,7 +78,16 @@ def test_bf16_is_near(size, network):
     model = lively(network())
     given = pictures(2, *size)
     expected = network_logits(model, given)
-    assert np.abs(OpenVINO(graph(model, size), "bf16").logits(given) - expected).mean() < 0.05 * expected.std()
+    runtime = OpenVINO(graph(model, size), "bf16")
+    assert np.abs(runtime.logits(given) - expected).mean() < 0.05 * expected.std()
+    assert ("bf16" in runtime.name) == cpu_has_bf16()
+
+
+def test_borders_stay_where_probabilities_are_0_and_1(network):
+    card = Card("nano", size=(8, 8))
+    logits = np.where(np.arange(8) < 4, np.float32(40), np.float32(-40)).reshape(1, 1, 1, 8).repeat(8, axis=2)
+    back = as_logits(probabilities(logits), Exported(card, pictures=True, probability=True))
+    assert ((resized(back[0], 80, 80) > 0) == (resized(logits[0], 80, 80) > 0)).all()
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -105,8 +117,30 @@ def test_onnx_files_are_what_others_read(network, tmp_path):
     assert (taken.name, given.name) == ("images", "probability")
     sides = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in (taken, given)]
     assert sides == [["batch", 3, 96, 64], ["batch", 1, 96, 64]]
-    card = json.loads(json.loads(model.metadata_props[0].value)["card"])
+    card = json.loads(model.metadata_props[0].value)["card"]
     assert (card["trunk"], card["size"]) == ("nano", [96, 64])
+
+
+def test_exporting_leaves_the_network_as_it_was(network, tmp_path):
+    model = network().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    export_model(model, tmp_path, "m", "onnx")
+    assert model.training
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+
+
+def test_no_file_of_an_exports_names_is_replaced(network, run, tmp_path):
+    model = tmp_path / "m.bin"
+    save_model(network(), model)
+    before = model.read_bytes()
+    for words in ((), ("--overwrite",)):
+        result = run("export", model, "--out", tmp_path, "--format", "openvino", *words)
+        assert result.code == 2
+        assert str(model) in result.err
+    with pytest.raises(InputError, match="is there already"):
+        export_model(network(), tmp_path, "m", "openvino")
+    assert model.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["m.bin"]
 
 
 def test_a_file_that_does_something_else_is_not_kept(network, tmp_path, monkeypatch):
@@ -153,14 +187,31 @@ def foreign(path):
 def resized_card(path):
     made = onnx.load(path)
     text = json.loads(made.metadata_props[0].value)
-    text["card"] = json.dumps(json.loads(text["card"]) | {"size": [128, 128]})
+    text["card"]["size"] = [128, 128]
     made.metadata_props[0].value = json.dumps(text)
+    onnx.save(made, path)
+
+
+def fixed_batch(path):
+    made = onnx.load(path)
+    for value in (*made.graph.input, *made.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(made, path)
+
+
+def of_other_type(path):
+    made = onnx.load(path)
+    made.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    made.graph.node.insert(0, onnx.helper.make_node("Cast", ["images"], ["cast"], to=onnx.TensorProto.FLOAT))
+    for node in made.graph.node[1:]:
+        node.input[:] = ["cast" if name == "images" else name for name in node.input]
     onnx.save(made, path)
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
-    [(foreign, "no file of sam2unet export"), (resized_card, r"takes .*64, 64.* its card says"),
+    [(foreign, "no file of sam2unet export"), (resized_card, r"takes float32 batchx3x64x64 .* \(size 128x128"),
+     (fixed_batch, "takes float32 1x3x64x64"), (of_other_type, "takes float64 batchx3x64x64"),
      (lambda path: path.write_bytes(path.read_bytes()[:2000]), "damaged, or no graph"),
      (lambda path: path.unlink(), "no such file")],
 )  # fmt: skip

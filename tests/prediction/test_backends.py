@@ -1,11 +1,10 @@
 """What runs the network: all backends alike, the cache, and where torch is not installed."""
 
 import copy
-import logging
 import os
-import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from sam2unet import Predictor, save_model
+from sam2unet import Predictor, cache, save_model
 from sam2unet.errors import InputError
 from sam2unet.export import export_model
-from sam2unet.prediction import cache
+from sam2unet.export.torch_runtime import Torch
 from sam2unet.prediction.predictor import resized
-from sam2unet.prediction.torch_backend import Torch
 
 RNG = np.random.default_rng(0)
 SOURCE = Path(__file__).parents[2] / "src"
@@ -66,14 +64,31 @@ def test_all_backends_say_what_the_network_says(backend, precision, nearness, cl
     assert np.abs(1 / (1 + np.exp(-runtime.logits(given))) - expected).mean() < nearness
 
 
-def test_torch_leaves_the_network_as_it_was(network):
-    model = network()
+@pytest.mark.parametrize(
+    ("dtype", "training"),
+    [(torch.float32, False), (torch.float32, True), (torch.bfloat16, False), (torch.float64, True)],
+)
+def test_torch_leaves_the_network_as_it_was(dtype, training, network):
+    model = network().train(training)
+    model.trunk.to(dtype)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    Predictor(model, "cpu", "torch", "bf16").predict(photo())
-    Predictor(model, "cpu", "torch", "float32").predict(photo())
+    for device, precision in (("cpu", "bf16"), ("cpu", "float32"), ("meta", "float32")):
+        runtime = Torch(model, device, precision)
+        if device == "cpu":
+            runtime.logits(RNG.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8))
     after = model.state_dict()
     assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(torch.equal(after[name], value) and after[name].dtype == value.dtype for name, value in before.items())
+    assert all(module.training == training for module in model.modules())
+
+
+def test_threads_may_share_a_predictor(network):
+    predictor = Predictor(network(), "cpu", "openvino", "float32")
+    photos = [photo() for _ in range(4)]
+    expected = [predictor.predict(one).logits for one in photos]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: predictor.predict(photos[i % 4]).logits, range(80)))
+    assert all(np.array_equal(logits, expected[i % 4]) for i, logits in enumerate(found))
 
 
 @pytest.mark.parametrize("size", [(100, 200), (64, 64), (3, 1), (200, 9), (1, 500)])
@@ -97,11 +112,26 @@ def test_extreme_logits_give_probabilities_without_a_warning(network):
     ("options", "said"),
     [({"backend": "openvino", "device": "meta"}, "OpenVINO runs on the CPU"),
      ({"backend": "onnxruntime", "device": "meta"}, "no provider for meta"),
-     ({"backend": "onnxruntime", "precision": "bf16"}, "leave out --precision")],
+     ({"backend": "onnxruntime", "precision": "bf16"}, "leave out --precision"),
+     ({"batch_size": 0}, "batch_size is 0")],
 )  # fmt: skip
 def test_what_a_backend_cannot_do_is_named(options, said, network):
     with pytest.raises(InputError, match=said):
         Predictor(network(), **{"device": "cpu"} | options)
+
+
+@pytest.mark.parametrize(("name", "said"), [("nothing.safetensors", "no such file"), ("", "best.safetensors")])
+def test_models_that_are_not_there_are_named(name, said, tmp_path):
+    with pytest.raises(InputError, match=said) as error:
+        Predictor(tmp_path / name, "cpu")
+    assert str(error.value).startswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_auto_predicts_exported_files_on_the_cpu_where_a_gpu_is_of_no_use(format, network, tmp_path, monkeypatch):
+    monkeypatch.setattr("sam2unet.prediction.backends.surely_cpu", lambda name: False)
+    predictor = Predictor(export_model(network(), tmp_path, "m", format), "auto")
+    assert (predictor.backend.device, predictor.batch_size) == ("cpu", 1)
 
 
 def test_exported_files_are_not_for_torch(network, tmp_path):
@@ -137,6 +167,19 @@ def test_auto_takes_the_fastest_that_is_there(network, monkeypatch):
     assert taken(False, "openvino")[0] == "ONNX Runtime"
     assert taken(True, "openvino")[0] == "torch"
     assert taken(False, "openvino", "onnxruntime")[0] == taken(False, "onnx")[0] == "torch"
+
+
+def test_graphs_need_onnx_and_model_files_torch(network, model_file, tmp_path, monkeypatch):
+    hide(monkeypatch, "onnx")
+    for attempt in (
+        lambda: Predictor(network(), "cpu", "openvino"),
+        lambda: export_model(network(), tmp_path, "m", "onnx"),
+    ):
+        with pytest.raises(InputError, match="onnx is not installed: pip install"):
+            attempt()
+    hide(monkeypatch, "torch")
+    with pytest.raises(InputError, match="needs torch, which is not installed"):
+        Predictor(model_file, "cpu")
 
 
 def start(*words):
@@ -178,6 +221,8 @@ def test_another_model_precision_or_damage_is_compiled_anew(network, model_file,
         again = Predictor(model_file, "cpu", "openvino", "float32").predict(image)
         np.testing.assert_array_equal(again.logits, first.logits)
     assert len(list(own_cache.iterdir())) == 3
+    with pytest.raises(InputError, match="leave out --trunk-weights"):
+        Predictor(model_file, "cpu", "openvino", "float32", trunk_weights=model_file)
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -196,7 +241,11 @@ def test_what_was_not_used_for_longest_makes_room(own_cache, monkeypatch):
         os.utime(cache.cached((number,)), (number, number))
     cache.cached((1,))  # used
     cache.keep((3,), lambda folder: (folder / "file").write_bytes(bytes(100)))
-    assert [cache.cached((number,)) is not None for number in range(4)] == [False, True, False, True]
+    for number in (1, 3):
+        os.utime(cache.cached((number,)), (number, number))
+    (own_cache / ".DS_Store").write_bytes(bytes(300))  # not ours
+    cache.keep((4,), lambda folder: (folder / "file").write_bytes(bytes(100)))
+    assert [cache.cached((number,)) is not None for number in range(5)] == [False, False, False, True, True]
 
 
 def test_files_of_many_blocks_have_their_own_digests(tmp_path, monkeypatch):
@@ -208,25 +257,29 @@ def test_files_of_many_blocks_have_their_own_digests(tmp_path, monkeypatch):
     assert len(digests) == 6
 
 
-def test_a_gpu_without_memory_gets_half_the_batch(network, caplog):
-    backend = Torch(network(), "cpu", "float32")
-    pictures = RNG.integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
-    expected, whole = backend.logits(pictures), backend.model
-    seen = []
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried", "MPS backend out of memory", "Failed to allocate memory"]
+)
+def test_a_gpu_without_memory_gets_smaller_batches(words, network, caplog):
+    photos = [photo() for _ in range(13)]
+    predictor = Predictor(network(), "cpu", "torch", "float32", batch_size=8)
+    expected = [prediction.logits for prediction in predictor.predict_many(photos)]
+    whole, room, seen = predictor.backend.logits, 3, []
 
-    def small(images):
-        seen.append(len(images))
-        if len(images) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(images)
+    def small(pictures):
+        seen.append(len(pictures))
+        if len(pictures) > room:
+            raise RuntimeError(words)
+        return whole(pictures)
 
-    backend.model = small
-    with caplog.at_level(logging.WARNING, "sam2unet"):
-        for _ in range(2):
-            np.testing.assert_allclose(backend.logits(pictures), expected, atol=1e-5)
-    assert seen == [5, 2, 2, 1, 2, 2, 1]
-    assert len(caplog.messages) == 1
-    assert "going on with 2" in caplog.messages[0]
+    predictor.backend.logits = small
+    for logits, prediction in zip(expected, predictor.predict_many(photos), strict=True):
+        np.testing.assert_allclose(prediction.logits, logits, atol=1e-5)
+    assert seen == [8, 4, 2, 2, 2, 2, 2, 2, 1]
+    assert caplog.messages == ["cpu: out of memory with 4 pictures at once, going on with 2"]
+    room = 0
+    with pytest.raises(InputError, match="out of memory with one picture"):
+        predictor.predict(photos[0])
 
 
 WITH_TORCH = ("torch", "functorch", "lightning", "pytorch_lightning", "kornia", "safetensors", "huggingface_hub",
@@ -273,4 +326,3 @@ def test_rembg_takes_an_onnx_file(network, scenes, tmp_path, monkeypatch):
     stretched = (ours - ours.min()) / np.ptp(ours)  # as rembg does
     assert mask.shape == ours.shape
     assert np.abs(mask - stretched).mean() < 0.05
-    assert shutil.disk_usage(tmp_path).total

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..cache import file_digest
 from ..data import Pair
 from ..files import appearing
 from ..prediction import Predictor
@@ -50,9 +51,5 @@ def _is_of(saved: Path, picture: Path) -> bool:
 
 def fingerprint(model: Path, predictor: Predictor) -> str:
     """Of a model file, which names the trunk that it needs, and of what else its maps depend on."""
-    digest = hashlib.sha256()
-    with model.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    digest.update(repr((predictor.card.size, predictor.backend.device)).encode())
-    return digest.hexdigest()[:16]
+    facts = (file_digest(model), predictor.card.size, predictor.backend.name)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

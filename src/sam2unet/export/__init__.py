@@ -1,9 +1,19 @@
-"""The network without torch: ONNX and OpenVINO files, and what runs them."""
+"""The network apart from its training: what runs it, and files of it that need no torch."""
 
 from .exported import Exported
-from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed
-from .write import Format, export_model
+from .runtime import (
+    Arithmetic,
+    OnnxRuntime,
+    OpenVINO,
+    Runtime,
+    check_installed,
+    cuda_by_onnxruntime,
+    installed,
+    probabilities,
+)
+from .write import Format, export_model, exported_files
 
 __all__ = [
-    "Exported", "Format", "OnnxRuntime", "OpenVINO", "Runtime", "check_installed", "export_model", "installed",
+    "Arithmetic", "Exported", "Format", "OnnxRuntime", "OpenVINO", "Runtime", "check_installed", "cuda_by_onnxruntime",
+    "export_model", "exported_files", "installed", "probabilities",
 ]  # fmt: skip

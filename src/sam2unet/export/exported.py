@@ -1,11 +1,14 @@
 """What an exported file says of itself."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 
 from ..card import Card
 from ..errors import InputError
 
+Port = tuple[str | int | None, ...]
+"""Type and shape of what a graph takes or gives; None where it is free."""
 KEY = "sam2unet"
 FORMAT = "sam2unet-export-1"
 
@@ -23,9 +26,7 @@ class Exported:
 
     def to_json(self) -> str:
         """The file's metadata, under KEY."""
-        return json.dumps(
-            {"format": FORMAT, "card": self.card.to_json(), "pictures": self.pictures, "probability": self.probability}
-        )
+        return json.dumps({"format": FORMAT} | dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, path: object, text: str | None) -> "Exported":
@@ -40,20 +41,25 @@ class Exported:
             found = json.loads(text)
             if found["format"] != FORMAT:
                 raise ValueError(found["format"])
-            return cls(Card.from_json(found["card"]), bool(found["pictures"]), bool(found["probability"]))
+            return cls(Card.from_dict(found["card"]), bool(found["pictures"]), bool(found["probability"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: its card can't be read by this version ({error}); upgrade sam2unet") from error
 
-    def check_shapes(self, path: object, taken: list[object], given: list[object]) -> None:
-        """That the graph takes and gives what the card says; the first dimension is the batch.
+    def check_graph(self, path: object, taken: Port, given: Port) -> None:
+        """That a graph takes and gives what the card says.
 
         Raises:
             InputError: another graph was put under this card.
         """
-        size = list(self.card.size)
-        wanted = [*size, 3] if self.pictures else [3, *size]
-        if list(taken[1:]) != wanted or list(given[1:]) != [self.card.classes, *size]:
+        size = self.card.size
+        wanted = ("uint8", None, *size, 3) if self.pictures else ("float32", None, 3, *size)
+        if (taken, given) != (wanted, ("float32", None, self.card.classes, *size)):
             raise InputError(
-                f"{path}: its graph takes {taken[1:]} and gives {given[1:]}, its card says {wanted} and "
-                f"{[self.card.classes, *size]}; export the model file again"
+                f"{path}: its graph takes {_shown(taken)} and gives {_shown(given)}, which is not what its card says "
+                f"(size {size[0]}x{size[1]}, {self.card.classes} classes); export the model file again"
             )
+
+
+def _shown(port: Port) -> str:
+    type_, *sides = port
+    return f"{type_} {'x'.join('batch' if side is None else str(side) for side in sides)}"

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network.hiera import spans
+
 
 class Span(NamedTuple):
     """Equal windows side by side: `windows` of `cells` cells each, from cell `first` on."""
@@ -24,21 +26,15 @@ def order_cells(rows: int, columns: int, side: int) -> tuple[NDArray[np.int64], 
     """Row-major indices of the cells, ordered by windows of `side` cells, which are cut at the right and the bottom."""
     map_ = np.arange(rows * columns, dtype=np.int64).reshape(rows, columns)
     parts: list[NDArray[np.int64]] = []
-    spans: list[Span] = []
-    for top, bottom in _cuts(rows, side):
-        for left, right in _cuts(columns, side):
+    runs: list[Span] = []
+    for top, bottom in spans(rows, side):
+        for left, right in spans(columns, side):
             part = map_[top:bottom, left:right]
             high, wide = min(side, bottom - top), min(side, right - left)
             windows = part.reshape(part.shape[0] // high, high, part.shape[1] // wide, wide).transpose(0, 2, 1, 3)
-            spans.append(Span(sum(map(len, parts)), part.size // (high * wide), high * wide))
+            runs.append(Span(sum(map(len, parts)), part.size // (high * wide), high * wide))
             parts.append(windows.reshape(-1))
-    return np.concatenate(parts), spans
-
-
-def _cuts(length: int, side: int) -> list[tuple[int, int]]:
-    """[0, length) cut into what whole windows cover and the rest; empty parts are left out."""
-    whole = length // side * side
-    return [(a, b) for a, b in ((0, whole), (whole, length)) if b > a]
+    return np.concatenate(parts), runs
 
 
 def token_places(cells: NDArray[np.int64], columns: int, side: int) -> NDArray[np.int64]:

@@ -4,22 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cache import cache_folder
 from ..device import cpu_has_bf16
 from ..errors import InputError
-from .exported import KEY, Exported
+from .exported import KEY, Exported, Port
 
-Precision = Literal["float32", "bf16"]
-EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
-"""By runtime the extra of this package that brings it."""
+Arithmetic = Literal["float32", "bf16"]
+EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx", "onnx": "onnx"}
+"""By package the extra of ours that brings it."""
 
 
 class Runtime(Protocol):
-    """What runs a network."""
+    """What runs a network; several threads may use it at once."""
 
     name: str
     """For people: what runs where in which precision."""
@@ -32,26 +34,26 @@ class Runtime(Protocol):
         ...
 
 
-def installed(runtime: str) -> bool:
-    """Whether the package of a runtime is there."""
-    return find_spec(runtime) is not None
+def installed(package: str) -> bool:
+    """Whether a package is there."""
+    return find_spec(package) is not None
 
 
-def check_installed(runtime: str) -> None:
+def check_installed(package: str) -> None:
     """
     Raises:
         InputError: it is not installed; says how to.
     """
-    if not installed(runtime):
-        raise InputError(f"{runtime} is not installed: pip install 'sam2unet[{EXTRAS[runtime]}]'")
+    if not installed(package):
+        raise InputError(f"{package} is not installed: pip install 'sam2unet[{EXTRAS[package]}]'")
 
 
 class OpenVINO:
-    """A graph on the CPU, one picture at a time: more at once are no faster there."""
+    """A graph on the CPU, one picture at a time: more at once are hardly faster there."""
 
     device = "cpu"
 
-    def __init__(self, source: Path | bytes, precision: Precision | None = None):
+    def __init__(self, source: Path | bytes, precision: Arithmetic | None = None):
         """
         Args:
             source: an exported file, or a graph as bytes.
@@ -63,21 +65,17 @@ class OpenVINO:
         import openvino
 
         core, name = openvino.Core(), source if isinstance(source, Path) else "graph"
-        with _told(name):
+        with _told(name, "OpenVINO"):
             model = core.read_model(source)
         place = next((p for p in ([KEY], ["framework", KEY]) if model.has_rt_info(p)), None)
         self.exported = Exported.from_json(name, model.get_rt_info(place).value if place else None)
-        taken, given = (
-            [side.get_length() if side.is_static else None for side in port.partial_shape]
-            for port in (model.input(0), model.output(0))
-        )
-        self.exported.check_shapes(name, taken, given)
-        model.reshape([1, *taken[1:]])
-        self.precision: Precision = precision or ("bf16" if cpu_has_bf16() else "float32")
-        self._ready(core.compile_model(model, "CPU", self._config()))
+        taken, given = (_openvino_port(port) for port in (model.input(0), model.output(0)))
+        self.exported.check_graph(name, taken, given)
+        model.reshape([1, *taken[2:]])
+        self._ready(core.compile_model(model, "CPU", _config(precision or ("bf16" if cpu_has_bf16() else "float32"))))
 
     @classmethod
-    def from_blob(cls, blob: Path, exported: Exported, precision: Precision) -> "OpenVINO":
+    def from_blob(cls, blob: Path, exported: Exported, precision: Arithmetic) -> "OpenVINO":
         """What `save_blob` wrote.
 
         Raises:
@@ -86,35 +84,43 @@ class OpenVINO:
         import openvino
 
         runtime = cls.__new__(cls)
-        runtime.exported, runtime.precision = exported, precision
+        runtime.exported = exported
         weights = openvino.Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)
-        runtime._ready(openvino.Core().import_model(weights, "CPU", runtime._config()), weights)
+        runtime._ready(openvino.Core().import_model(weights, "CPU", _config(precision)), weights)
         return runtime
 
     def save_blob(self, path: Path) -> None:
         """Write it as compiled, for the same version on the same CPU."""
         path.write_bytes(self._compiled.export_model().getbuffer())
 
-    def _config(self) -> dict[str, Any]:
-        return {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[self.precision],
-            "PERFORMANCE_HINT": "LATENCY",
-            # Its fused kernels of attention compute some shapes wrongly in bf16 (2026.4), and are no faster here.
-            "SNIPPETS_MODE": "DISABLE",
-        }
-
     def _ready(self, compiled: Any, weights: Any = None) -> None:
         self._compiled, self._weights = compiled, weights  # which must live as long
-        self._request = compiled.create_infer_request()
-        self.name = f"OpenVINO in {self.precision} on the CPU"
+        self._request, self._lock = compiled.create_infer_request(), Lock()
+        bf16 = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "bf16"
+        self.name = f"OpenVINO in {'bf16' if bf16 else 'float32'} on the CPU"
 
     def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Runtime`."""
         results = []
         for picture in fed(pictures, self.exported):
-            self._request.infer([picture[None]], share_inputs=True)
-            results.append(self._request.get_output_tensor(0).data.copy())
+            with self._lock:
+                self._request.infer([picture[None]], share_inputs=True)
+                results.append(self._request.get_output_tensor(0).data.copy())
         return as_logits(np.concatenate(results), self.exported)
+
+
+def _config(precision: Arithmetic) -> dict[str, str]:
+    return {
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        # Its fused kernels of attention compute some shapes wrongly in bf16 (2026.4), and are no faster here.
+        "SNIPPETS_MODE": "DISABLE",
+    }
+
+
+def _openvino_port(port: Any) -> Port:
+    sides = (side.get_length() if side.is_static else None for side in port.partial_shape)
+    return port.element_type.to_dtype().name, *sides
 
 
 class OnnxRuntime:
@@ -124,7 +130,7 @@ class OnnxRuntime:
         """
         Args:
             source: an exported file, or a graph as bytes.
-            device: "cpu" or "cuda".
+            device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where that can be had.
 
         Raises:
             InputError: no such file, none of ours, or no provider for the device.
@@ -132,24 +138,19 @@ class OnnxRuntime:
         import onnxruntime
 
         name = source if isinstance(source, Path) else "graph"
-        wanted = ["CPUExecutionProvider"]
-        if device != "cpu":
-            there = onnxruntime.get_available_providers()
-            wanted = [p for p in ("TensorrtExecutionProvider", "CUDAExecutionProvider") if p in there] + wanted
-            if len(wanted) == 1:
-                raise InputError(
-                    f"ONNX Runtime has no provider for {device}: pip install onnxruntime-gpu, or --device cpu"
-                )
-        with _told(name):
+        with _told(name, "ONNX Runtime"):
             self._session = onnxruntime.InferenceSession(
-                source if isinstance(source, bytes) else str(source), providers=wanted
+                source if isinstance(source, bytes) else str(source), providers=_providers(device)
             )
+        provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        self.device = "cpu" if provider == "CPU" else "cuda"
+        if device not in ("auto", "cpu") and self.device == "cpu":
+            raise InputError(f"ONNX Runtime has no provider for {device}: pip install onnxruntime-gpu, or --device cpu")
         self.exported = Exported.from_json(name, self._session.get_modelmeta().custom_metadata_map.get(KEY))
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self.exported.check_shapes(name, taken.shape, given.shape)
+        self.exported.check_graph(name, _onnx_port(taken), _onnx_port(given))
         self._input = taken.name
-        self.device = device
-        self.name = f"ONNX Runtime in float32 by {self._session.get_providers()[0].removesuffix('ExecutionProvider')}"
+        self.name = f"ONNX Runtime in float32 by {provider}"
 
     def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Runtime`."""
@@ -157,16 +158,45 @@ class OnnxRuntime:
         return as_logits(given, self.exported)
 
 
+def cuda_by_onnxruntime() -> bool:
+    """Whether ONNX Runtime is there with its provider for CUDA."""
+    if not installed("onnxruntime"):
+        return False
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _providers(device: str) -> list[Any]:
+    """The fastest first; ONNX Runtime takes the next where one can't be loaded."""
+    if device == "cpu" or not cuda_by_onnxruntime():
+        return ["CPUExecutionProvider"]
+    import onnxruntime
+
+    number = {"device_id": int(device.partition(":")[2] or 0)}
+    cuda = [("CUDAExecutionProvider", number | {"use_tf32": 0}), "CPUExecutionProvider"]
+    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        return cuda
+    engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache_folder() / "tensorrt")}
+    return [("TensorrtExecutionProvider", number | engines), *cuda]
+
+
+def _onnx_port(value: Any) -> Port:
+    type_ = {"float": "float32", "double": "float64"}.get(name := value.type[7:-1], name)  # of "tensor(float)"
+    return type_, *(side if isinstance(side, int) else None for side in value.shape)
+
+
 @contextmanager
-def _told(source: object) -> Iterator[None]:
+def _told(source: Path | str, runtime: str) -> Iterator[None]:
     """One sentence for whatever a runtime raises where it can't read a file."""
     try:
+        if isinstance(source, Path) and source.suffix.lower() == ".xml" and b"<net" not in source.read_bytes()[:1000]:
+            raise ValueError("no OpenVINO file")  # which OpenVINO would say in many lines
         yield
+    except FileNotFoundError as error:
+        raise InputError(f"{source}: no such file") from error
     except Exception as error:
-        if isinstance(source, Path) and not source.exists():
-            raise InputError(f"{source}: no such file") from error
-        cause = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{source}: damaged, or no graph that this runtime reads ({cause[-1]})") from error
+        raise InputError(f"{source}: damaged, or no graph that {runtime} reads; export the model file again") from error
 
 
 def fed(pictures: NDArray[np.uint8], exported: Exported) -> NDArray[Any]:
@@ -181,8 +211,17 @@ def as_logits(given: NDArray[np.float32], exported: Exported) -> NDArray[np.floa
     """What a graph gives as logits; of several classes up to what they share."""
     if not exported.probability:
         return given
-    smallest = np.float32(1e-30)
-    result: NDArray[np.float32] = np.log(np.maximum(given, smallest))
-    if exported.card.classes == 1:
-        result -= np.log(np.maximum(1 - given, smallest))
-    return result
+    if exported.card.classes > 1:
+        return np.log(np.maximum(given, np.float32(1e-30)))
+    least = np.float32(2**-24)  # on both sides alike, or borders would move when it is resized
+    p = given.clip(least, 1 - least)
+    return np.log(p) - np.log1p(-p)
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sigmoid of (..., 1, h, w), the softmax of (..., classes, h, w)."""
+    if logits.shape[-3] == 1:
+        with np.errstate(over="ignore"):  # to infinity, which is right
+            return np.reciprocal(1 + np.exp(-logits))
+    powers: NDArray[np.float32] = np.exp(logits - logits.max(axis=-3, keepdims=True))
+    return powers / powers.sum(axis=-3, keepdims=True)

@@ -1,8 +1,8 @@
 """Exporting: a file is kept once it does what the network does."""
 
 import dataclasses
-import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,25 +10,36 @@ import numpy as np
 
 from ..errors import InputError
 from .exported import KEY, Exported
-from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed
+from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, probabilities
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
 
 Format = Literal["onnx", "openvino"]
-SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
 MOST_APART = 1e-3
 """Largest difference of a probability from the network's own, from which a file is not kept."""
 
 
+def exported_files(folder: Path, name: str, format: Format) -> list[Path]:
+    """The files that an export writes, the one that names it first."""
+    return [folder / f"{name}{suffix}" for suffix in {"onnx": [".onnx"], "openvino": [".xml", ".bin"]}[format]]
+
+
 def export_model(
-    model: "SAM2UNet", folder: str | Path, name: str, format: Format, *, size: tuple[int, int] | None = None,
-    pictures: bool = False, probability: bool = True, overwrite: bool = False,
-) -> Path:  # fmt: skip
+    model: "SAM2UNet",
+    folder: str | Path,
+    name: str,
+    format: Format,
+    *,
+    size: tuple[int, int] | None = None,
+    pictures: bool = False,
+    probability: bool = True,
+    overwrite: bool = False,
+) -> Path:
     """Write FOLDER/NAME.onnx, or FOLDER/NAME.xml and .bin, with the network's card inside.
 
     Args:
-        model: in float32.
+        model: stays as it is.
         folder: made if it isn't there.
         name: of the file, without suffix.
         format: "onnx" (opset 20) or "openvino" (OpenVINO's own).
@@ -36,14 +47,15 @@ def export_model(
         pictures: whether the graph takes (batch, height, width, 3) uint8 RGB and normalises it; else
             (batch, 3, height, width) float32, divided by 255 and normalised by the card's mean and std.
         probability: whether it gives probabilities, else logits, (batch, classes, height, width).
-        overwrite: whether a file of that name is replaced.
+        overwrite: whether files of that name are replaced.
 
     Returns:
         The .onnx or .xml file.
 
     Raises:
-        InputError: what is needed isn't installed, the size is none, the file is there already or can't be written, or
-            what was written does not do what the network does.
+        InputError: what is needed isn't installed, the size is none, a file is there already, or what was written does
+            not do what the network does.
+        OSError: the folder can't be written.
     """
     from ..network import check_size
     from .network_graph import network_graph
@@ -51,10 +63,12 @@ def export_model(
     check_installed("onnx")
     if format == "openvino":
         check_installed("openvino")
-    folder = Path(folder)
-    file = folder / f"{name}{SUFFIX[format]}"
-    if file.exists() and not overwrite:
-        raise InputError(f"{file} is there already: name another folder with --out, or add --overwrite")
+    elif not installed("openvino"):
+        check_installed("onnxruntime")
+    files = exported_files(Path(folder), name, format)
+    for file in files:
+        if file.exists() and not overwrite:
+            raise InputError(f"{file} is there already: name another folder with --out, or add --overwrite")
     card = dataclasses.replace(model.card, size=size or model.card.size)
     try:
         check_size(*card.size)
@@ -62,43 +76,37 @@ def export_model(
         raise InputError(str(error)) from error
     exported = Exported(card, pictures, probability)
     graph = network_graph(model, exported).SerializeToString()
-    hidden = folder / f".{name}.{os.getpid()}"
-    hidden.mkdir(parents=True)
-    try:
-        written = hidden / file.name
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as hidden:
+        written = exported_files(Path(hidden), name, format)
         if format == "onnx":
-            written.write_bytes(graph)
+            written[0].write_bytes(graph)
         else:
             import openvino
 
             network = openvino.Core().read_model(graph)
             network.set_rt_info(exported.to_json(), [KEY])
-            openvino.save_model(network, written, compress_to_fp16=False)
-        _check(written, model, card.size)
-        for part in sorted(hidden.iterdir()):  # .bin before .xml
-            part.replace(folder / part.name)
-    finally:
-        shutil.rmtree(hidden)
-    return file
+            openvino.save_model(network, written[0], compress_to_fp16=False)
+        _check(written[0], model, card.size)
+        files[0].unlink(missing_ok=True)  # or an old .xml would have a new .bin for a moment
+        for file, final in reversed(list(zip(written, files, strict=True))):
+            shutil.move(file, final)
+    return files[0]
 
 
 def _check(file: Path, model: "SAM2UNet", size: tuple[int, int]) -> None:
     """Compare a file with the network on pictures of noise, of patches and of both."""
-    import torch
+    from .torch_runtime import Torch
 
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     patches = rng.integers(0, 256, (size[0] // 16, size[1] // 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
     pictures = np.stack([noise, patches, noise // 4 + patches // 2])
-    runtime: Runtime = (
-        OnnxRuntime(file) if file.suffix == ".onnx" and installed("onnxruntime") else OpenVINO(file, "float32")
-    )
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.card.mean, model.card.std))
-    with torch.inference_mode():
-        images = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - mean) / std
-        expected = model(images.to(next(model.parameters()).device)).cpu()
-    found = torch.from_numpy(runtime.logits(pictures))
-    p, q = (x.sigmoid() if x.shape[1] == 1 else x.softmax(dim=1) for x in (expected, found))
-    apart = (p - q).abs().max().item()
-    if not apart <= MOST_APART:
-        raise InputError(f"{file.name}: not kept, since it is off by {apart:.3g} ({runtime.name}); please report it")
+    by_onnxruntime = file.suffix == ".onnx" and installed("onnxruntime")
+    runtime: Runtime = OnnxRuntime(file) if by_onnxruntime else OpenVINO(file, "float32")
+    found, expected = (probabilities(r.logits(pictures)) for r in (runtime, Torch(model, "cpu", "float32")))
+    apart = np.abs(found - expected)
+    if not apart.max() <= MOST_APART:
+        raise InputError(
+            f"{file.name}: not kept, since it is off by {apart.max():.3g} ({runtime.name}); please report it"
+        )

@@ -1,18 +1,20 @@
 """Choosing what runs a network, and making it ready."""
 
+import dataclasses
+import hashlib
 import logging
-import platform
+from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ..device import cpu_has_bf16, surely_cpu
+from .. import cache, export
+from ..device import cpu_flags, cpu_has_bf16, find_device, surely_cpu
 from ..errors import InputError
-from ..export import Exported, OnnxRuntime, OpenVINO, Runtime, check_installed, installed
-from . import cache
+from ..export import Arithmetic, Exported, OnnxRuntime, OpenVINO, Runtime, check_installed, installed, probabilities
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
@@ -39,99 +41,92 @@ def open_backend(
         if given not in get_args(known):
             raise InputError(f"unknown {what} {given!r}: choose from {', '.join(get_args(known))}")
     path = Path(model) if isinstance(model, str | Path) else None
-    file_type = path.suffix.lower() if path else ""
-    on_cpu = surely_cpu(device) or _device_type(device) == "cpu"
-    if file_type in (".onnx", ".xml"):
-        assert path
-        return _open_exported(path, file_type, device, on_cpu, backend, precision)
-    chosen = _fastest(on_cpu, precision) if backend == "auto" else backend
-    _check(chosen, on_cpu, precision)
+    if path and path.is_dir():
+        raise InputError(f"{path}: a folder; name the model file in it, such as {path / 'best.safetensors'}")
+    if path and not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path and path.suffix.lower() in (".onnx", ".xml"):
+        return _open_exported(path, device, backend, precision)
+
+    def network() -> "SAM2UNet":
+        if not path:
+            return model  # type: ignore[return-value]
+        if not installed("torch"):
+            raise InputError(
+                f"{path}: needs torch, which is not installed; export it where torch is, and predict with that"
+            )
+        from ..weights import load_model
+
+        return load_model(path, trunk_weights)
+
+    on_cpu = surely_cpu(device) or (device == "auto" and not installed("torch"))
+    place = "cpu" if on_cpu else str(find_device(device))
+    chosen = _fastest(place, precision) if backend == "auto" else backend
+    _check(chosen, place, precision)
     if chosen == "torch":
-        from .torch_backend import Torch
+        from ..export.torch_runtime import Torch
 
-        return Torch(_network(model, trunk_weights), device, precision)
+        return Torch(network(), place, precision)
     if chosen == "openvino":
-        return _open_compiled(model, path, precision, trunk_weights)
-    return _open_graph(model, path, "cpu" if on_cpu else device, trunk_weights)
+        exact: Arithmetic = precision if precision != "auto" else "bf16" if cpu_has_bf16() else "float32"
+        return _open_compiled(network, _key(path, trunk_weights, chosen, exact), exact)
+    return _open_graph(network, _key(path, trunk_weights, chosen), place)
 
 
-def _device_type(device: str) -> str:
-    if not installed("torch"):
-        if device == "auto":
-            return "cpu"
-        raise InputError(
-            f"device {device!r} cannot be used: torch is not installed, and other devices are reached by it"
-        )
-    from ..device import find_device
-
-    return find_device(device).type
-
-
-def _fastest(on_cpu: bool, precision: Precision) -> Backend:
+def _fastest(place: str, precision: Precision) -> Backend:
     """As measured (docs/speed.md)."""
-    if not on_cpu:
+    if place != "cpu" or not installed("onnx"):
         return "torch"
-    if installed("openvino") and installed("onnx"):
+    if installed("openvino"):
         return "openvino"
     by_torch = precision == "bf16" or (precision == "auto" and cpu_has_bf16())
-    return "onnxruntime" if installed("onnxruntime") and installed("onnx") and not by_torch else "torch"
+    return "onnxruntime" if installed("onnxruntime") and not by_torch else "torch"
 
 
-def _check(backend: Backend, on_cpu: bool, precision: Precision) -> None:
+def _check(backend: Backend, place: str, precision: Precision) -> None:
     if backend == "torch":
         return
     check_installed(backend)
-    if backend == "openvino" and not on_cpu:
-        raise InputError("OpenVINO runs on the CPU here: leave --backend out for a GPU, or add --device cpu")
+    if backend == "openvino" and place not in ("auto", "cpu"):
+        raise InputError("OpenVINO runs on the CPU here: leave out --backend for a GPU, or add --device cpu")
     if backend == "onnxruntime" and precision == "bf16":
         raise InputError("ONNX Runtime computes in float32 here: leave out --precision, or choose another --backend")
 
 
-def _open_exported(
-    path: Path, file_type: str, device: str, on_cpu: bool, backend: Backend, precision: Precision
-) -> Runtime:
+def _open_exported(path: Path, device: str, backend: Backend, precision: Precision) -> Runtime:
+    fitting = ["openvino"] if path.suffix.lower() == ".xml" else ["openvino", "onnxruntime"]
     if backend == "auto":
-        by_openvino = file_type == ".xml" or (on_cpu and installed("openvino"))
-        backend = "openvino" if by_openvino else "onnxruntime"
-    if backend == "torch" or (backend == "onnxruntime" and file_type == ".xml"):
-        fitting = "openvino" if file_type == ".xml" else "openvino or onnxruntime"
-        raise InputError(f"{path}: {backend} can't run it; choose --backend {fitting}")
-    _check(backend, on_cpu, precision)
+        on_gpu = device not in ("auto", "cpu") or (not surely_cpu(device) and export.cuda_by_onnxruntime())
+        backend = "onnxruntime" if "onnxruntime" in fitting and (on_gpu or not installed("openvino")) else "openvino"
+    if backend not in fitting:
+        raise InputError(f"{path}: {backend} can't run it; choose --backend {' or '.join(fitting)}")
+    _check(backend, device, precision)
     if backend == "openvino":
         return OpenVINO(path, None if precision == "auto" else precision)
-    return OnnxRuntime(path, "cpu" if on_cpu else device)
-
-
-def _network(model: "SAM2UNet | str | Path", trunk_weights: str | Path | None) -> "SAM2UNet":
-    from ..network import SAM2UNet
-    from ..weights import load_model
-
-    return model if isinstance(model, SAM2UNet) else load_model(model, trunk_weights)
+    return OnnxRuntime(path, device)
 
 
 def _graph(network: "SAM2UNet") -> bytes:
+    check_installed("onnx")
     from ..export.network_graph import network_graph
 
-    graph: bytes = network_graph(network, Exported(network.card, pictures=True, probability=False)).SerializeToString()
+    exported = Exported(dataclasses.replace(network.card), pictures=True, probability=False)
+    graph: bytes = network_graph(network, exported).SerializeToString()
     return graph
 
 
-def _open_compiled(
-    model: "SAM2UNet | str | Path", path: Path | None, precision: Precision, trunk_weights: str | Path | None
-) -> Runtime:
-    """By OpenVINO, compiled, checked against the network, and kept where it came from a file."""
-    exact: Literal["float32", "bf16"] = precision if precision != "auto" else "bf16" if cpu_has_bf16() else "float32"
-    key = path and _key(path, "openvino", exact)
+def _open_compiled(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | None, precision: Arithmetic) -> Runtime:
+    """By OpenVINO, compiled, checked against the network, and kept where there is a key."""
     kept = key and cache.cached(key)
     if kept:
         with suppress(InputError, OSError, ValueError, RuntimeError):  # damaged, or of another CPU: made anew
             exported = Exported.from_json(kept, (kept / "exported.json").read_text())
-            return OpenVINO.from_blob(kept / "network.blob", exported, exact)
-    network = _network(model, trunk_weights)
-    compiled = OpenVINO(_graph(network), exact)
+            return OpenVINO.from_blob(kept / "network.blob", exported, precision)
+    network = make()
+    compiled = OpenVINO(_graph(network), precision)
     apart = _apart(compiled, network)
-    if apart > MOST_APART:
-        from .torch_backend import Torch
+    if not apart <= MOST_APART:
+        from ..export.torch_runtime import Torch
 
         logging.getLogger("sam2unet").warning(
             "%s: off by %.3f on average, so torch is used; please report it", compiled.name, apart
@@ -147,34 +142,36 @@ def _open_compiled(
     return compiled
 
 
-def _open_graph(
-    model: "SAM2UNet | str | Path", path: Path | None, device: str, trunk_weights: str | Path | None
-) -> Runtime:
-    """By ONNX Runtime, the graph kept where it came from a file."""
-    key = path and _key(path, "onnxruntime")
+def _open_graph(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | None, device: str) -> Runtime:
+    """By ONNX Runtime, the graph kept where there is a key."""
     kept = key and cache.cached(key)
     if kept:
         with suppress(InputError):  # damaged: made anew
             return OnnxRuntime(kept / "network.onnx", device)
-    graph = _graph(_network(model, trunk_weights))
+    graph = _graph(make())
     if key:
         cache.keep(key, lambda folder: (folder / "network.onnx").write_bytes(graph))
     return OnnxRuntime(graph, device)
 
 
-def _key(path: Path, *more: str) -> tuple[object, ...]:
-    """What a compiled network depends on."""
-    return (cache.file_digest(path), version("sam2unet"), version(more[0]), platform.machine(), *more)
+def _key(path: Path | None, trunk_weights: str | Path | None, backend: str, *more: str) -> tuple[object, ...] | None:
+    """What a compiled network depends on; None for one that is no file."""
+    if not path:
+        return None
+    sources = b"".join(file.read_bytes() for file in sorted(Path(export.__file__).parent.glob("*.py")))
+    given = Path(trunk_weights).stat() if trunk_weights and Path(trunk_weights).is_file() else None
+    return (
+        cache.file_digest(path), hashlib.sha256(sources).hexdigest(), import_module(backend).__version__, cpu_flags(),
+        str(trunk_weights), given and (given.st_size, given.st_mtime_ns), backend, *more,
+    )  # fmt: skip
 
 
 def _apart(runtime: Runtime, network: "SAM2UNet") -> float:
-    """Mean difference of probabilities from the network's own in float32, on a picture of blotches."""
-    from .torch_backend import Torch
+    """Mean difference of probabilities from the network's own in float32, on a picture of patches."""
+    from ..export.torch_runtime import Torch
 
     height, width = network.card.size
-    coarse = np.random.default_rng(0).integers(0, 256, (1, height // 8, width // 8, 3), dtype=np.uint8)
-    picture = coarse.repeat(8, axis=1).repeat(8, axis=2)
-    found, expected = (
-        1 / (1 + np.exp(-r.logits(picture).clip(-80, 80))) for r in (runtime, Torch(network, "cpu", "float32"))
-    )
+    patches = np.random.default_rng(0).integers(0, 256, (1, height // 8, width // 8, 3), dtype=np.uint8)
+    picture = patches.repeat(8, axis=1).repeat(8, axis=2)
+    found, expected = (probabilities(r.logits(picture)) for r in (runtime, Torch(network, "cpu", "float32")))
     return float(np.abs(found - expected).mean())

@@ -1,5 +1,6 @@
 """Predictor: from pictures to probabilities at their own size."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from PIL import Image
 
 from ..data import read_image, to_rgb
 from ..errors import InputError
+from ..export import probabilities
 from .backends import Backend, Precision, open_backend
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
 
+Ready = tuple[Image.Image, NDArray[np.uint8]]
+"""A picture as it was read, and at the network's size."""
 Picture = str | Path | Image.Image | NDArray[np.uint8]
 
 
@@ -37,14 +41,8 @@ class Prediction:
 
         Logits are resized bilinearly before the sigmoid or softmax, as published.
         """
-        logits = resized(self.logits, self.image.height, self.image.width)
-        if len(logits) == 1:
-            with np.errstate(over="ignore"):  # to infinity, which is right
-                result: NDArray[np.float32] = 1 / (1 + np.exp(-logits[0]))
-            return result
-        powers = np.exp(logits - logits.max(axis=0))
-        result = powers / powers.sum(axis=0)
-        return result
+        result = probabilities(resized(self.logits, self.image.height, self.image.width))
+        return result[0] if len(result) == 1 else result
 
     def mask(self, threshold: float = 0.5) -> NDArray[np.bool_] | NDArray[np.uint8]:
         """(H, W) bool, true where the probability reaches `threshold`; with several classes the likeliest index."""
@@ -81,9 +79,11 @@ class Predictor:
         trunk_weights: str | Path | None = None,
         batch_size: int | None = None,
     ):
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}: it must be 1 or more")
         self.backend = open_backend(model, device, backend, precision, trunk_weights)
         self.card = self.backend.exported.card
-        self.batch_size = batch_size or (8 if self.backend.device == "cuda" else 1)
+        self.batch_size = batch_size or (1 if self.backend.device == "cpu" else 8)
 
     def predict(self, picture: Picture) -> Prediction:
         """Predict one picture: a path, a PIL image, or an array (H, W, 3) of uint8.
@@ -92,7 +92,7 @@ class Predictor:
             InputError: the file is broken or no picture, or the array has another shape or type.
         """
         image = self.read(picture)
-        return self._predict_batch([image])[0]
+        return self._predict_batch([(image, self._prepared(image))])[0]
 
     def predict_many(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
         """Predict a stream of pictures in order, reading ahead; memory stays that of a few.
@@ -113,10 +113,10 @@ class Predictor:
             while ahead:
                 batch = [(picture, future.result()) for picture, future in ahead]
                 ahead = [(p, pool.submit(self._try_read, p)) for p in islice(stream, self.batch_size)]
-                images = [image for _, image in batch if isinstance(image, Image.Image)]
-                predictions = iter(self._predict_batch(images) if images else [])
-                for picture, image in batch:
-                    yield picture, image if isinstance(image, InputError) else next(predictions)
+                ready = [read for _, read in batch if not isinstance(read, InputError)]
+                predictions = iter(self._predict_batch(ready) if ready else [])
+                for picture, read in batch:
+                    yield picture, read if isinstance(read, InputError) else next(predictions)
 
     def read(self, picture: Picture) -> Image.Image:
         """The picture as 8-bit RGB.
@@ -132,16 +132,44 @@ class Predictor:
             raise InputError(f"an array must be (H, W, 3) uint8, not {picture.shape} {picture.dtype}")
         return Image.fromarray(picture)
 
-    def _try_read(self, picture: Picture) -> Image.Image | InputError:
+    def _try_read(self, picture: Picture) -> Ready | InputError:
         try:
-            return self.read(picture)
+            image = self.read(picture)
+            return image, self._prepared(image)
         except InputError as error:
             return error
 
-    def _predict_batch(self, images: list[Image.Image]) -> list[Prediction]:
-        size = self.card.size[::-1]
-        pictures = np.stack([np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in images])
-        return [Prediction(*pair) for pair in zip(images, self.backend.logits(pictures), strict=True)]
+    def _prepared(self, image: Image.Image) -> NDArray[np.uint8]:
+        """(height, width, 3) at the network's size."""
+        return np.asarray(image.resize(self.card.size[::-1], Image.Resampling.BILINEAR))
+
+    def _predict_batch(self, batch: list[Ready]) -> list[Prediction]:
+        logits = self._logits(np.stack([pixels for _, pixels in batch]))
+        return [Prediction(image, row) for (image, _), row in zip(batch, logits, strict=True)]
+
+    def _logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Where a GPU's memory is too small for a batch, batches are halved until they fit, which is said."""
+        most = self.batch_size
+        if len(pictures) > most:
+            return np.concatenate([self._logits(pictures[i : i + most]) for i in range(0, len(pictures), most)])
+        try:
+            return self.backend.logits(pictures)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if len(pictures) == 1:
+                raise InputError(f"{self.backend.device}: out of memory with one picture; use --device cpu") from error
+        self.batch_size = half = len(pictures) // 2
+        logits = self._logits(pictures)
+        if self.batch_size == half:  # it was small enough
+            message = "%s: out of memory with %d pictures at once, going on with %d"
+            logging.getLogger("sam2unet").warning(message, self.backend.device, len(pictures), half)
+        return logits
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is what torch or ONNX Runtime mean."""
+    return any(words in str(error).lower() for words in ("out of memory", "failed to allocate memory"))
 
 
 def resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Compiled networks in the user's cache, so that the second start is quick."""
+"""What takes long to make, in the user's cache, so that the second start is quick."""
 
 import hashlib
 import logging
@@ -6,17 +6,18 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-from ..files import appearing
+from .files import appearing
 
 MOST_BYTES = 4 * 2**30
 BLOCK = 32 * 2**20
 
 
 def cache_folder() -> Path:
-    """Where they are; everything in it may be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sam2unet" / "compiled"
+    """Where compiled networks are; everything in it may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sam2unet" / "compiled"
 
 
 def file_digest(path: Path) -> str:
@@ -33,11 +34,13 @@ def file_digest(path: Path) -> str:
 
 def cached(key: tuple[object, ...]) -> Path | None:
     """The folder kept under a key, if there is one."""
-    folder = _place(key)
-    if not folder.is_dir():
-        return None
-    os.utime(folder)
-    return folder
+    with suppress(OSError, RuntimeError):  # no right to look there, or nobody's home
+        folder = _place(key)
+        if folder.is_dir():
+            with suppress(OSError):
+                os.utime(folder)
+            return folder
+    return None
 
 
 def keep(key: tuple[object, ...], write: Callable[[Path], object]) -> None:
@@ -45,19 +48,22 @@ def keep(key: tuple[object, ...], write: Callable[[Path], object]) -> None:
 
     Where there is no room or no right to write, nothing is kept, which is said.
     """
-    place = _place(key)
     try:
+        place = _place(key)
         with appearing(place) as folder:
             folder.mkdir()
             write(folder)
-            shutil.rmtree(place, ignore_errors=True)  # damaged
+            shutil.rmtree(place, ignore_errors=True)  # damaged, or of another process that was quicker
+    except (OSError, RuntimeError) as error:
+        logging.getLogger("sam2unet").warning("the compiled network cannot be kept, the next start is slow (%s)", error)
+        return
+    with suppress(OSError):  # another process may be at it too
         total = 0
-        for entry in sorted(cache_folder().iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True):
+        entries = [entry for entry in cache_folder().iterdir() if entry.is_dir()]
+        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True):
             total += sum(file.stat().st_size for file in entry.iterdir())
             if total > MOST_BYTES and entry != place:
-                shutil.rmtree(entry)
-    except OSError as error:
-        logging.getLogger("sam2unet").warning("the compiled network cannot be kept, the next start is slow (%s)", error)
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _place(key: tuple[object, ...]) -> Path:

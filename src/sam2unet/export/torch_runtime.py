@@ -1,0 +1,66 @@
+"""The network run by torch itself."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..device import find_device, has_bf16
+from ..errors import InputError
+from ..network import SAM2UNet
+from .exported import Exported
+
+
+class Torch:
+    """The network on any of torch's devices, batch norm folded into the convolutions; see `Runtime`."""
+
+    def __init__(self, model: SAM2UNet, device: str = "auto", precision: str = "auto"):
+        """
+        Args:
+            model: stays as it is; its trunk is shared where it need not be converted.
+            device: see `find_device`.
+            precision: "auto" (bf16 where the device has it), "float32" or "bf16".
+
+        Raises:
+            InputError: no such device, or one without memory for the network.
+        """
+        place = find_device(device)
+        self.device = place.type
+        bf16 = has_bf16(place) if precision == "auto" else precision == "bf16"
+        self.dtype = torch.bfloat16 if bf16 else torch.float32
+        self.exported = Exported(dataclasses.replace(model.card), pictures=True, probability=False)
+        try:
+            self.mean, self.std = (
+                torch.tensor(values, device=place).view(3, 1, 1) for values in (model.card.mean, model.card.std)
+            )
+            fits = all(p.device == self.mean.device and p.dtype == self.dtype for p in model.trunk.parameters())
+            own = copy.deepcopy(model, {id(model.trunk): model.trunk} if fits else {})
+            for part in (own.receptive_fields, own.decoder):
+                fold_norms(part.eval())
+            self.model = own.to(place, self.dtype)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"{place}: too little memory for the {model.card.trunk} network; use --device cpu"
+            ) from error
+        self.name = f"torch in {'bf16' if bf16 else 'float32'} on {place}"
+
+    @torch.inference_mode()
+    def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        images = torch.from_numpy(pictures).to(self.mean.device).permute(0, 3, 1, 2) / 255
+        found: NDArray[np.float32] = self.model(((images - self.mean) / self.std).to(self.dtype)).float().cpu().numpy()
+        return found
+
+
+def fold_norms(model: nn.Module) -> None:
+    """Make each batch norm that follows a convolution in a sequence part of it."""
+    for sequence in list(model.modules()):
+        if isinstance(sequence, nn.Sequential):
+            for i in range(len(sequence) - 1):
+                conv, norm = sequence[i], sequence[i + 1]
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    sequence[i], sequence[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
