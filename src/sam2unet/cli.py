@@ -137,7 +137,8 @@ def predict(
 
     pictures = find_inputs(inputs, out)
     border = None if threshold == "best" else _probability(threshold)
-    predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
+    with _console().status("making the network ready"):  # a minute where a large one is compiled for the first time
+        predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
     border = predictor.card.threshold if border is None else border
     with _progress("predicting") as progress:
         result = predict_folder(

@@ -16,8 +16,9 @@ from PIL import Image
 
 from sam2unet import Predictor, cache, save_model
 from sam2unet.errors import InputError
-from sam2unet.export import export_model
+from sam2unet.export import OnnxRuntime, export_model
 from sam2unet.export.torch_runtime import Torch
+from sam2unet.prediction.backends import _graph
 from sam2unet.prediction.predictor import resized
 
 RNG = np.random.default_rng(0)
@@ -326,3 +327,13 @@ def test_rembg_takes_an_onnx_file(network, scenes, tmp_path, monkeypatch):
     stretched = (ours - ours.min()) / np.ptp(ours)  # as rembg does
     assert mask.shape == ours.shape
     assert np.abs(mask - stretched).mean() < 0.05
+
+
+def test_a_compiled_network_that_is_off_gives_way_to_torch(network, model_file, own_cache, caplog, monkeypatch):
+    """Whatever a later version of OpenVINO gets wrong."""
+    monkeypatch.setattr("sam2unet.prediction.backends.OpenVINO", lambda graph, precision: OnnxRuntime(other))
+    other = _graph(network(seed=1))
+    predictor = Predictor(model_file, "cpu", "openvino", "float32")
+    assert predictor.backend.name == "torch in float32 on cpu"
+    assert "please report it" in caplog.text
+    assert not own_cache.exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import cache, export
 from ..device import cpu_flags, cpu_has_bf16, find_device, surely_cpu
@@ -122,16 +123,20 @@ def _open_compiled(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | Non
         with suppress(InputError, OSError, ValueError, RuntimeError):  # damaged, or of another CPU: made anew
             exported = Exported.from_json(kept, (kept / "exported.json").read_text())
             return OpenVINO.from_blob(kept / "network.blob", exported, precision)
-    network = make()
-    compiled = OpenVINO(_graph(network), precision)
-    apart = _apart(compiled, network)
-    if not apart <= MOST_APART:
-        from ..export.torch_runtime import Torch
+    from ..export.torch_runtime import Torch
 
+    network = make()
+    picture = _patches(*network.card.size)
+    expected = probabilities(Torch(network, "cpu", "float32").logits(picture))
+    graph = _graph(network)
+    del network  # a large one is 870 MB
+    compiled = OpenVINO(graph, precision)
+    apart = np.abs(probabilities(compiled.logits(picture)) - expected).mean()
+    if not apart <= MOST_APART:
         logging.getLogger("sam2unet").warning(
             "%s: off by %.3f on average, so torch is used; please report it", compiled.name, apart
         )
-        return Torch(network, "cpu", precision)
+        return Torch(make(), "cpu", precision)
     if key:
 
         def write(folder: Path) -> None:
@@ -166,12 +171,7 @@ def _key(path: Path | None, trunk_weights: str | Path | None, backend: str, *mor
     )  # fmt: skip
 
 
-def _apart(runtime: Runtime, network: "SAM2UNet") -> float:
-    """Mean difference of probabilities from the network's own in float32, on a picture of patches."""
-    from ..export.torch_runtime import Torch
-
-    height, width = network.card.size
-    patches = np.random.default_rng(0).integers(0, 256, (1, height // 8, width // 8, 3), dtype=np.uint8)
-    picture = patches.repeat(8, axis=1).repeat(8, axis=2)
-    found, expected = (probabilities(r.logits(picture)) for r in (runtime, Torch(network, "cpu", "float32")))
-    return float(np.abs(found - expected).mean())
+def _patches(height: int, width: int) -> NDArray[np.uint8]:
+    """(1, height, width, 3), patches of 8 pixels a side."""
+    colours = np.random.default_rng(0).integers(0, 256, (1, height // 8, width // 8, 3), dtype=np.uint8)
+    return colours.repeat(8, axis=1).repeat(8, axis=2)
