@@ -35,8 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trunks", nargs="+", default=["large:100", "tiny:1"],
                         help="trunk:what its heads are divided by (default: %(default)s)")  # fmt: skip
     parser.add_argument("--ours", nargs="+", default=["torch:float32", "torch:bf16", "onnxruntime:float32",
-                                                      "openvino:float32", "auto:auto"],
-                        help="backend:precision (default: %(default)s)")  # fmt: skip
+                                                      "traced:float32", "openvino:float32", "traced:bf16", "auto:auto"],
+                        help="backend:precision, see our_predict.py (default: %(default)s)")  # fmt: skip
     parser.add_argument("--picture", type=Path, help="default: 640x480 of noise, JPEG")
     parser.add_argument("--steps", type=int, default=9, help="timed predictions of each side")
     parser.add_argument("--warm-up", type=int, default=2, help="predictions before them")
