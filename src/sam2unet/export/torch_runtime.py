@@ -30,18 +30,22 @@ class Torch:
         """
         place = find_device(device)
         self.device = place.type
-        bf16 = has_bf16(place) if precision == "auto" else precision == "bf16"
-        self.dtype = torch.bfloat16 if bf16 else torch.float32
+        self.bf16 = bf16 = has_bf16(place) if precision == "auto" else precision == "bf16"
         self.exported = Exported(dataclasses.replace(model.card), pictures=True, probability=False)
         try:
             self.mean, self.std = (
                 torch.tensor(values, device=place).view(3, 1, 1) for values in (model.card.mean, model.card.std)
             )
-            fits = all(p.device == self.mean.device and p.dtype == self.dtype for p in model.trunk.parameters())
-            own = copy.deepcopy(model, {id(model.trunk): model.trunk} if fits else {})
+            parameters = model.trunk.parameters()
+            fits = not bf16 and all(p.device == self.mean.device and p.dtype == torch.float32 for p in parameters)
+            own = copy.deepcopy(model, {id(model.trunk): model.trunk} if fits else {}).float()
             for part in (own.receptive_fields, own.decoder):
                 fold_norms(part.eval())
-            self.model = own.to(place, self.dtype)
+            if bf16:  # what is multiplied, as mixed training has it; the rest stays in float32
+                for module in own.modules():
+                    if isinstance(module, nn.Linear | nn.Conv2d):
+                        module.bfloat16()
+            self.model = own.to(place)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"{place}: too little memory for the {model.card.trunk} network; use --device cpu"
@@ -52,7 +56,9 @@ class Torch:
     def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Runtime`."""
         images = torch.from_numpy(pictures).to(self.mean.device).permute(0, 3, 1, 2) / 255
-        found: NDArray[np.float32] = self.model(((images - self.mean) / self.std).to(self.dtype)).float().cpu().numpy()
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            logits = self.model((images - self.mean) / self.std)
+        found: NDArray[np.float32] = logits.float().cpu().numpy()
         return found
 
 
