@@ -14,13 +14,12 @@ import torch
 from steps import serve
 
 from sam2unet import Predictor, load_model
-from sam2unet.export import Exported
+from sam2unet.export import Exported, package
 
 
 def traced(weights: str, folder: Path) -> Path:
     """OpenVINO's own conversion, as a file that `Predictor` takes."""
-    import openvino
-
+    openvino = package("openvino")
     model = load_model(weights)
     size = model.card.size
     with torch.no_grad(), warnings.catch_warnings():

@@ -183,6 +183,16 @@ def test_graphs_need_onnx_and_model_files_torch(network, model_file, tmp_path, m
         Predictor(model_file, "cpu")
 
 
+def test_openvino_reports_nothing_to_its_makers(network, scenes, tmp_path, monkeypatch):
+    """Its telemetry would leave a folder in the user's home."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = export_model(network(), tmp_path, "m", "openvino")
+    modules = start("predict", file, scenes / "test", "--out", tmp_path / "out")
+    assert "openvino.tools.ovc" in modules
+    assert not list((tmp_path / "home").iterdir())
+
+
 def start(*words):
     """Predict in a process of its own; the modules that it imported."""
     code = "import sys; from sam2unet.cli import main\ntry: main()\nfinally: print('\\n'.join(sys.modules))"

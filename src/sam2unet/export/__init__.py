@@ -9,11 +9,12 @@ from .runtime import (
     check_installed,
     cuda_by_onnxruntime,
     installed,
+    package,
     probabilities,
 )
 from .write import Format, export_model, exported_files
 
 __all__ = [
     "Arithmetic", "Exported", "Format", "OnnxRuntime", "OpenVINO", "Runtime", "check_installed", "cuda_by_onnxruntime",
-    "export_model", "exported_files", "installed", "probabilities",
+    "export_model", "exported_files", "installed", "package", "probabilities",
 ]  # fmt: skip

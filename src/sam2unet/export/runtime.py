@@ -1,7 +1,9 @@
 """Running exported graphs: OpenVINO and ONNX Runtime. Nothing here needs torch."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -48,6 +50,13 @@ def check_installed(package: str) -> None:
         raise InputError(f"{package} is not installed: pip install 'sam2unet[{EXTRAS[package]}]'")
 
 
+def package(runtime: str) -> Any:
+    """The package of a runtime, imported; OpenVINO without its telemetry, which reports each import."""
+    if runtime == "openvino":
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return import_module(runtime)
+
+
 class OpenVINO:
     """A graph on the CPU, one picture at a time: more at once are hardly faster there."""
 
@@ -62,9 +71,7 @@ class OpenVINO:
         Raises:
             InputError: no such file, or none of ours.
         """
-        import openvino
-
-        core, name = openvino.Core(), source if isinstance(source, Path) else "graph"
+        core, name = package("openvino").Core(), source if isinstance(source, Path) else "graph"
         with _told(name, "OpenVINO"):
             model = core.read_model(source)
         place = next((p for p in ([KEY], ["framework", KEY]) if model.has_rt_info(p)), None)
@@ -81,8 +88,7 @@ class OpenVINO:
         Raises:
             RuntimeError: another version or CPU can't read it.
         """
-        import openvino
-
+        openvino = package("openvino")
         runtime = cls.__new__(cls)
         runtime.exported = exported
         weights = openvino.Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)
@@ -135,11 +141,9 @@ class OnnxRuntime:
         Raises:
             InputError: no such file, none of ours, or no provider for the device.
         """
-        import onnxruntime
-
         name = source if isinstance(source, Path) else "graph"
         with _told(name, "ONNX Runtime"):
-            self._session = onnxruntime.InferenceSession(
+            self._session = package("onnxruntime").InferenceSession(
                 source if isinstance(source, bytes) else str(source), providers=_providers(device)
             )
         provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
@@ -160,22 +164,16 @@ class OnnxRuntime:
 
 def cuda_by_onnxruntime() -> bool:
     """Whether ONNX Runtime is there with its provider for CUDA."""
-    if not installed("onnxruntime"):
-        return False
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return installed("onnxruntime") and "CUDAExecutionProvider" in package("onnxruntime").get_available_providers()
 
 
 def _providers(device: str) -> list[Any]:
     """The fastest first; ONNX Runtime takes the next where one can't be loaded."""
     if device == "cpu" or not cuda_by_onnxruntime():
         return ["CPUExecutionProvider"]
-    import onnxruntime
-
     number = {"device_id": int(device.partition(":")[2] or 0)}
     cuda = [("CUDAExecutionProvider", number | {"use_tf32": 0}), "CPUExecutionProvider"]
-    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+    if "TensorrtExecutionProvider" not in package("onnxruntime").get_available_providers():
         return cuda
     engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache_folder() / "tensorrt")}
     return [("TensorrtExecutionProvider", number | engines), *cuda]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .exported import KEY, Exported
-from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, probabilities
+from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, package, probabilities
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
@@ -82,8 +82,7 @@ def export_model(
         if format == "onnx":
             written[0].write_bytes(graph)
         else:
-            import openvino
-
+            openvino = package("openvino")
             network = openvino.Core().read_model(graph)
             network.set_rt_info(exported.to_json(), [KEY])
             openvino.save_model(network, written[0], compress_to_fp16=False)

@@ -5,7 +5,6 @@ import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,7 +14,17 @@ from numpy.typing import NDArray
 from .. import cache, export
 from ..device import cpu_flags, cpu_has_bf16, find_device, surely_cpu
 from ..errors import InputError
-from ..export import Arithmetic, Exported, OnnxRuntime, OpenVINO, Runtime, check_installed, installed, probabilities
+from ..export import (
+    Arithmetic,
+    Exported,
+    OnnxRuntime,
+    OpenVINO,
+    Runtime,
+    check_installed,
+    installed,
+    package,
+    probabilities,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
@@ -166,7 +175,7 @@ def _key(path: Path | None, trunk_weights: str | Path | None, backend: str, *mor
     sources = b"".join(file.read_bytes() for file in sorted(Path(export.__file__).parent.glob("*.py")))
     given = Path(trunk_weights).stat() if trunk_weights and Path(trunk_weights).is_file() else None
     return (
-        cache.file_digest(path), hashlib.sha256(sources).hexdigest(), import_module(backend).__version__, cpu_flags(),
+        cache.file_digest(path), hashlib.sha256(sources).hexdigest(), package(backend).__version__, cpu_flags(),
         str(trunk_weights), given and (given.st_size, given.st_mtime_ns), backend, *more,
     )  # fmt: skip
 
