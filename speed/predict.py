@@ -121,7 +121,7 @@ def main() -> None:
         "s a picture: median (range)",
         "times as fast",
         "peak GiB",
-        "mean |Δp|",
+        "mean difference",
         "turned of 10,000",
     ]
     print(table(head, shown))
