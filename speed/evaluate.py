@@ -12,7 +12,6 @@ import json
 import statistics
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +53,11 @@ def main() -> None:
     rows, figures = [], []
     for size in options.sizes:
         height, width = map(int, size.split("x"))
-        with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
+        with tempfile.TemporaryDirectory() as folder:
             draw(Path(folder), options.pictures, height, width)
             child = [sys.executable, str(HERE / "evaluate_side.py"), folder]
             sides = [Side("PySODMetrics", [*child, "0"])]
             sides += [Side(f"ours, {n} process{'es' * (n > 1)}", [*child, str(n)]) for n in options.processes]
-            for side in sides:
-                opened.enter_context(side)
             alternate(sides, 1, options.steps)
         for side in sides:
             slowest, median, fastest = (options.pictures / f(side.seconds) for f in (max, statistics.median, min))

@@ -12,17 +12,15 @@ the first of ours is what the others are measured against.
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from sides import HERE, Side, alternate, table
+from sides import HERE, Side, alternate, table, upstream_side
 
 PARITY = HERE.parent / "tests" / "parity"
 
@@ -82,14 +80,9 @@ def measure(options: argparse.Namespace, trunk: str, divide: float, folder: Path
         for ours in options.ours
     ]
     if options.upstream:
-        python = shutil.which(options.upstream_python) or sys.exit(f"{options.upstream_python}: no such Python")
-        script = str(HERE / "upstream_predict.py")
-        theirs = [str(Path(python).absolute()), script, trunk, *rest, str(folder / "upstream.npy")]
-        sides.insert(0, Side("upstream", theirs, options.upstream))
-    with ExitStack() as opened:
-        for side in sides:
-            opened.enter_context(side)
-        alternate(sides, options.warm_up, options.steps)
+        words = ["upstream_predict.py", trunk, *rest, str(folder / "upstream.npy")]
+        sides.insert(0, upstream_side(options.upstream_python, options.upstream, *words))
+    alternate(sides, options.warm_up, options.steps)
     return sides
 
 

@@ -1,10 +1,12 @@
 """Processes that are timed against each other: each does its own step when it is asked to, none beside another."""
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,21 @@ class Side:
         return statistics.median(self.seconds)
 
 
+def upstream_side(python: str, checkout: Path, script: str, *words: str) -> Side:
+    """The authors' release, in its own Python and folder."""
+    found = shutil.which(python) or sys.exit(f"{python}: no such Python")
+    return Side("upstream", [str(Path(found).absolute()), str(HERE / script), *words], checkout)
+
+
 def alternate(sides: list[Side], warm_up: int, steps: int) -> None:
-    """Ask the sides in turn, `warm_up` times untimed and then `steps` times."""
+    """Start the sides and ask them in turn, `warm_up` times untimed and then `steps` times."""
+    with ExitStack() as opened:
+        for side in sides:
+            opened.enter_context(side)
+        _ask(sides, warm_up, steps)
+
+
+def _ask(sides: list[Side], warm_up: int, steps: int) -> None:
     started = time.monotonic()
     for step in range(warm_up + steps):
         for side in sides:

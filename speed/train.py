@@ -11,17 +11,15 @@ does on this machine. Without --upstream the ratios are against "padded". Memory
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from our_train import GAINS
-from sides import HERE, Side, alternate, table
+from sides import HERE, Side, alternate, table, upstream_side
 
 
 def arguments() -> argparse.Namespace:
@@ -61,13 +59,10 @@ def measure(options: argparse.Namespace, trunk: str, batch: int) -> list[Side]:
             Side(f"without {gain}", [sys.executable, script, gain, *rest, *options.set]) for gain in options.without
         ]
         padded = Side("padded", [sys.executable, script, "padded", *rest])
-        python = shutil.which(options.upstream_python) or sys.exit(f"{options.upstream_python}: no such Python")
-        theirs = [str(Path(python).absolute()), str(HERE / "upstream_train.py"), *rest]
-        sides = [*([Side("upstream", theirs, options.upstream)] if options.upstream else []), padded, *others, ours]
-        with ExitStack() as opened:
-            for side in sides:
-                opened.enter_context(side)
-            alternate(sides, options.warm_up, options.steps)
+        sides = [padded, *others, ours]
+        if options.upstream:
+            sides.insert(0, upstream_side(options.upstream_python, options.upstream, "upstream_train.py", *rest))
+        alternate(sides, options.warm_up, options.steps)
     return sides
 
 

@@ -25,18 +25,8 @@ RNG = np.random.default_rng(0)
 SOURCE = Path(__file__).parents[2] / "src"
 
 
-def photo(height=50, width=70):
-    return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
 @pytest.fixture
-def model_file(network, tmp_path):
-    save_model(network(), tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, photo):
     (tmp_path / "in").mkdir()
     Image.fromarray(photo()).save(tmp_path / "in" / "a.png")
     return tmp_path / "in"
@@ -83,7 +73,7 @@ def test_torch_leaves_the_network_as_it_was(dtype, training, network):
     assert all(module.training == training for module in model.modules())
 
 
-def test_threads_may_share_a_predictor(network):
+def test_threads_may_share_a_predictor(network, photo):
     predictor = Predictor(network(), "cpu", "openvino", "float32")
     photos = [photo() for _ in range(4)]
     expected = [predictor.predict(one).logits for one in photos]
@@ -99,7 +89,7 @@ def test_logits_are_resized_as_torch_does(size):
     np.testing.assert_allclose(resized(maps, *size), expected, atol=2e-5)
 
 
-def test_extreme_logits_give_probabilities_without_a_warning(network):
+def test_extreme_logits_give_probabilities_without_a_warning(network, photo):
     model = network()
     model.decoder.heads[2].bias.data[:] = 500
     high = Predictor(model, "cpu", "torch", "float32").predict(photo()).probability
@@ -213,7 +203,7 @@ def test_the_second_start_needs_no_torch_and_gives_the_same(backend, run, model_
     assert len(first) == 3
 
 
-def test_another_model_precision_or_damage_is_compiled_anew(network, model_file, own_cache):
+def test_another_model_precision_or_damage_is_compiled_anew(network, model_file, own_cache, photo):
     first = Predictor(model_file, "cpu", "openvino", "float32").predict(image := photo())
     (entry,) = own_cache.iterdir()
     Predictor(model_file, "cpu", "openvino", "bf16")
@@ -237,7 +227,7 @@ def test_another_model_precision_or_damage_is_compiled_anew(network, model_file,
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-def test_without_a_cache_it_predicts_all_the_same(backend, model_file, own_cache, caplog):
+def test_without_a_cache_it_predicts_all_the_same(backend, model_file, own_cache, caplog, photo):
     own_cache.parent.parent.write_text("a file where a folder should be")
     expected = Predictor(model_file, "cpu", "torch", "float32").predict(image := photo()).probability
     found = Predictor(model_file, "cpu", backend, "float32").predict(image).probability
@@ -271,7 +261,7 @@ def test_files_of_many_blocks_have_their_own_digests(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "words", ["CUDA out of memory. Tried", "MPS backend out of memory", "Failed to allocate memory"]
 )
-def test_a_gpu_without_memory_gets_smaller_batches(words, network, caplog):
+def test_a_gpu_without_memory_gets_smaller_batches(words, network, caplog, photo):
     photos = [photo() for _ in range(13)]
     predictor = Predictor(network(), "cpu", "torch", "float32", batch_size=8)
     expected = [prediction.logits for prediction in predictor.predict_many(photos)]

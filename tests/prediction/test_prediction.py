@@ -15,25 +15,15 @@ from sam2unet.weights import load_model, save_model
 RNG = np.random.default_rng(0)
 
 
-def photo(height=50, width=70):
-    return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
 @pytest.fixture
-def model_file(network, tmp_path):
-    save_model(network(), tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, photo):
     for name, size in (("a.png", (50, 70)), ("b.JPG", (33, 91)), ("sub/c.tif", (128, 64))):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(photo(*size)).save(tmp_path / "in" / name)
     return tmp_path / "in"
 
 
-def test_probability_is_resize_then_sigmoid(network):
+def test_probability_is_resize_then_sigmoid(network, photo):
     model, pixels = network(), photo()
     found = Predictor(model, device="cpu", precision="float32").predict(pixels).probability
     resized = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR)) / 255
@@ -47,7 +37,7 @@ def test_probability_is_resize_then_sigmoid(network):
     assert 0.05 < (found > 0.5).mean() < 0.95
 
 
-def test_path_pil_and_array_give_the_same(network, tmp_path):
+def test_path_pil_and_array_give_the_same(network, tmp_path, photo):
     predictor, pixels = Predictor(network(), device="cpu"), photo()
     Image.fromarray(pixels).save(tmp_path / "a.png")
     given = [pixels, Image.fromarray(pixels), tmp_path / "a.png", str(tmp_path / "a.png")]
@@ -56,7 +46,7 @@ def test_path_pil_and_array_give_the_same(network, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_a_stream_gives_what_single_pictures_give(batch_size, network):
+def test_a_stream_gives_what_single_pictures_give(batch_size, network, photo):
     pictures = [photo(40 + 3 * i, 60) for i in range(5)]
     predictor = Predictor(network(), device="cpu", batch_size=batch_size)
     for picture, prediction in zip(pictures, predictor.predict_many(iter(pictures)), strict=True):
@@ -76,7 +66,7 @@ def test_sixteen_bits_are_stretched_as_the_card_says(network, tmp_path):
         np.testing.assert_array_equal(found.probability, expected.probability)
 
 
-def test_masks_follow_the_threshold(network):
+def test_masks_follow_the_threshold(network, photo):
     prediction = Predictor(network(), device="cpu").predict(photo())
     assert prediction.mask().dtype == bool
     np.testing.assert_array_equal(prediction.mask(0.7), prediction.probability >= 0.7)
@@ -96,7 +86,7 @@ def test_options_that_do_not_exist_are_named(options, network):
         Predictor(network(), **{"device": "cpu"} | options)
 
 
-def test_bf16_is_close_to_float32(network):
+def test_bf16_is_close_to_float32(network, photo):
     model, pixels = network(), photo()
     exact = Predictor(model, device="cpu", precision="float32").predict(pixels).probability
     assert np.abs(exact - Predictor(model, device="cpu", precision="bf16").predict(pixels).probability).mean() < 0.05
@@ -175,7 +165,7 @@ def test_inputs_that_are_not_there(given, run, model_file, tmp_path):
     assert str(tmp_path / given) in result.err
 
 
-def test_two_pictures_of_one_name_are_named_before_anything_is_done(run, model_file, folder, tmp_path):
+def test_two_pictures_of_one_name_are_named_before_anything_is_done(run, model_file, folder, tmp_path, photo):
     Image.fromarray(photo()).save(tmp_path / "a.jpg")
     Image.fromarray(photo()).save(folder / "a.bmp")
     for inputs in ([folder / "a.png", tmp_path / "a.jpg"], [folder / "a.*"], [folder]):
