@@ -137,7 +137,7 @@ def predict(
 
     pictures = find_inputs(inputs, out)
     border = None if threshold == "best" else _probability(threshold)
-    with _console().status("making the network ready"):  # a minute where a large one is compiled for the first time
+    with _console().status("making the network ready"):  # slow where it is compiled for the first time
         predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
     border = predictor.card.threshold if border is None else border
     with _progress("predicting") as progress:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sam2unet import Predictor
 from sam2unet.errors import InputError
-from sam2unet.prediction import mask_picture, overlay
+from sam2unet.prediction import find_inputs, mask_picture, overlay, predict_folder
 from sam2unet.weights import load_model, save_model
 
 RNG = np.random.default_rng(0)
@@ -142,6 +142,15 @@ def test_a_broken_picture_is_told_at_the_end_and_stops_nothing(run, model_file, 
     assert result.code == 1
     assert str(folder / "aa.png") in result.err
     assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+def test_progress_reaches_the_end_whatever_fails(network, folder, tmp_path):
+    (folder / "z.png").write_bytes(b"\x89PNG broken")
+    told = []
+    pictures = find_inputs([folder], tmp_path / "out")
+    predictor = Predictor(network(), "cpu", "torch")
+    predict_folder(predictor, pictures, tmp_path / "out", progress=lambda done, total: told.append((done, total)))
+    assert sorted(told) == [(done, 4) for done in range(5)]
 
 
 def test_what_is_there_is_kept_unless_asked(run, model_file, folder, tmp_path):

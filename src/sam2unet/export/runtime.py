@@ -188,8 +188,10 @@ def _onnx_port(value: Any) -> Port:
 def _told(source: Path | str, runtime: str) -> Iterator[None]:
     """One sentence for whatever a runtime raises where it can't read a file."""
     try:
-        if isinstance(source, Path) and source.suffix.lower() == ".xml" and b"<net" not in source.read_bytes()[:1000]:
-            raise ValueError("no OpenVINO file")  # which OpenVINO would say in many lines
+        if isinstance(source, Path) and source.suffix.lower() == ".xml":
+            with source.open("rb") as file:
+                if b"<net" not in file.read(1000):
+                    raise ValueError("no OpenVINO file")  # which OpenVINO would say in many lines
         yield
     except FileNotFoundError as error:
         raise InputError(f"{source}: no such file") from error

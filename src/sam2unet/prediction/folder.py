@@ -86,7 +86,11 @@ def predict_folder(
             result.kept += 1
         else:
             wanted.append((name, picture))
-    progress(result.kept, len(pictures))
+
+    def tell() -> None:
+        progress(result.kept + result.done + len(result.failed), len(pictures))
+
+    tell()
     outcomes = predictor.try_many(picture for _, picture in wanted)
     with ThreadPoolExecutor(WRITERS) as pool:
         written: deque[Future[None]] = deque()
@@ -95,11 +99,12 @@ def predict_folder(
             while len(written) > at_most:
                 written.popleft().result()
                 result.done += 1
-                progress(result.kept + result.done + len(result.failed), len(pictures))
+                tell()
 
         for (name, _), (_, outcome) in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, InputError):
                 result.failed.append(str(outcome))
+                tell()
                 continue
             options = (threshold, overlays, probabilities, overwrite)
             written.append(pool.submit(_write, predictor, outcome, out, name, *options))
