@@ -100,8 +100,9 @@ class OpenVINO:
         path.write_bytes(self._compiled.export_model().getbuffer())
 
     def _ready(self, compiled: Any, weights: Any = None) -> None:
-        self._compiled, self._weights = compiled, weights  # which must live as long
         self._request, self._lock = compiled.create_infer_request(), Lock()
+        self._compiled = compiled
+        self._weights = weights  # let go last: they must live as long as all above
         bf16 = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "bf16"
         self.name = f"OpenVINO in {'bf16' if bf16 else 'float32'} on the CPU"
 
