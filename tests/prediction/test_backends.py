@@ -183,6 +183,24 @@ def test_openvino_reports_nothing_to_its_makers(network, scenes, tmp_path, monke
     assert not list((tmp_path / "home").iterdir())
 
 
+def test_signals_are_heard_after_two_networks_were_let_go(network, tmp_path):
+    """A Core of OpenVINO, let go after a later one or in another thread, leaves signals a stack that is gone."""
+    code = """if True:
+        import signal, sys
+        from threading import Thread
+        from sam2unet import Predictor
+        first, second = (Predictor(sys.argv[1], backend="openvino") for _ in range(2))
+        del first
+        thread = Thread(target=globals().pop, args=["second"])
+        thread.start()
+        thread.join()
+        try: signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt: sys.exit(42)"""
+    file = export_model(network(), tmp_path, "m", "openvino")
+    done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
+    assert done.returncode == 42, done
+
+
 def start(*words):
     """Predict in a process of its own; the modules that it imported."""
     code = "import sys; from sam2unet.cli import main\ntry: main()\nfinally: print('\\n'.join(sys.modules))"

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +58,19 @@ def package(runtime: str) -> Any:
     return import_module(runtime)
 
 
+def openvino_core() -> Any:
+    """The process's one Core of OpenVINO.
+
+    Each gives the thread that makes it a stack for signals, and one that is let go after a later one, or by another
+    thread, leaves the thread a stack that is gone: the next Ctrl-C would be a segmentation fault (2026.4).
+    """
+    with _one_at_a_time:
+        return _core()
+
+
+_core, _one_at_a_time = cache(lambda: package("openvino").Core()), Lock()
+
+
 class OpenVINO:
     """A graph on the CPU, one picture at a time: more at once are hardly faster there."""
 
@@ -71,7 +85,7 @@ class OpenVINO:
         Raises:
             InputError: no such file, or none of ours.
         """
-        core, name = package("openvino").Core(), source if isinstance(source, Path) else "graph"
+        core, name = openvino_core(), source if isinstance(source, Path) else "graph"
         with _told(name, "OpenVINO"):
             model = core.read_model(source)
         place = next((p for p in ([KEY], ["framework", KEY]) if model.has_rt_info(p)), None)
@@ -88,11 +102,10 @@ class OpenVINO:
         Raises:
             RuntimeError: another version or CPU can't read it.
         """
-        openvino = package("openvino")
         runtime = cls.__new__(cls)
         runtime.exported = exported
-        weights = openvino.Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)
-        runtime._ready(openvino.Core().import_model(weights, "CPU", _config(precision)), weights)
+        weights = package("openvino").Tensor(np.memmap(blob, np.uint8, "c"), shared_memory=True)
+        runtime._ready(openvino_core().import_model(weights, "CPU", _config(precision)), weights)
         return runtime
 
     def save_blob(self, path: Path) -> None:

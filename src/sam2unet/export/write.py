@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .exported import KEY, Exported
-from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, package, probabilities
+from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, openvino_core, package, probabilities
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
@@ -82,10 +82,9 @@ def export_model(
         if format == "onnx":
             written[0].write_bytes(graph)
         else:
-            openvino = package("openvino")
-            network = openvino.Core().read_model(graph)
+            network = openvino_core().read_model(graph)
             network.set_rt_info(exported.to_json(), [KEY])
-            openvino.save_model(network, written[0], compress_to_fp16=False)
+            package("openvino").save_model(network, written[0], compress_to_fp16=False)
         _check(written[0], model, card.size)
         files[0].unlink(missing_ok=True)  # or an old .xml would have a new .bin for a moment
         for file, final in reversed(list(zip(written, files, strict=True))):
