@@ -22,6 +22,7 @@ def test_paper_is_as_published():
     recipe = load_recipe("paper")
     assert (recipe.trunk, recipe.lr, recipe.weight_decay, recipe.batch_size) == ("large", 1e-3, 5e-4, 12)
     assert (recipe.height_width, recipe.epochs, recipe.clip_norm, recipe.weighted_bce) == ((352, 352), 20, None, False)
+    assert (recipe.flip_horizontal, recipe.flip_vertical) == (0.5, 0.5)
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.AdamW([parameter], lr=1e-3)
     published = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs, eta_min=1e-7)
@@ -89,7 +90,7 @@ def test_task_recipes_say_only_where_they_differ():
         recipe = load_recipe(name)
         assert (recipe.trunk, recipe.batch_size, recipe.epochs) == ("large", 12, epochs)
         differing = {key for key, value in recipe.model_dump().items() if value != general[key]}
-        assert differing <= {"trunk", "batch_size", "epochs", "multi_scale"}
+        assert differing <= {"trunk", "batch_size", "epochs", "multi_scale", "flip_horizontal", "flip_vertical"}
 
 
 def test_a_model_file_repeats_its_recipe(network, tmp_path):
