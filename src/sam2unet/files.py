@@ -11,7 +11,7 @@ from uuid import uuid4
 def appearing(path: Path) -> Iterator[Path]:
     """A hidden name beside `path` for a file or folder, which becomes `path` at the end; an error leaves nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{uuid4().hex[:8]}{path.suffix}")
+    partial = path.with_name(f".{path.stem[:50]}.{uuid4().hex[:8]}{path.suffix}")
     try:
         yield partial
         partial.replace(path)

@@ -1,10 +1,12 @@
 """Every type of picture comes out as a viewer shows it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from sam2unet.data import read_image
+from sam2unet.data import read_image, to_rgb
 from sam2unet.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -55,6 +57,16 @@ def test_sixteen_bits_are_divided_or_stretched(suffix, tmp_path):
     np.testing.assert_array_equal(
         np.asarray(read_image(path, stretch=True))[..., 2], np.round((WIDE - low) * 255 / (high - low))
     )
+
+
+def test_large_pictures_of_16_bits_in_little_memory():
+    wide = np.arange(1300 * 1700, dtype=np.uint32).reshape(1300, 1700).astype(np.uint16)
+    tracemalloc.start()
+    found = to_rgb(Image.fromarray(wide))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(np.asarray(found)[..., 0], np.round(wide / 257))
+    assert most < 12 * wide.size
 
 
 def test_float_and_flat_pictures(tmp_path):

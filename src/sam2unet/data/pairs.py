@@ -121,12 +121,24 @@ def pair_up(
     return listing
 
 
-def find_images(root: Path) -> dict[str, Path]:
-    """The pictures below a folder by key, its masks left out; where nothing pairs, all of them."""
-    files = _scan(root, walk(root), split=False, annotations=False).get("", _Files())
-    partners = set(match(files.images, files.masks).values())
+def find_images(root: Path, problems: list[str] | None = None, without: Path | None = None) -> dict[str, Path]:
+    """The pictures below a folder by key, its masks left out; where nothing pairs, all of them.
+
+    Args:
+        root: the folder.
+        problems: gets a sentence for each folder that can't be read and each two pictures of one name, of which
+            neither is given then; without it they are raised.
+        without: a folder in it that is left out.
+
+    Raises:
+        InputError: no such folder.
+    """
+    below = walk(root, problems, without)
+    files = _scan(root, below, split=False, annotations=False, problems=problems).get("", _Files())
+    more = set[str]()
+    partners = set(match(files.images, files.masks, more).values()) | more
     if not partners:
-        return _all(files)
+        return _all(files, problems)
     # A name such as gas_mask.png makes a mask only beside its picture; a folder named masks/ always does.
     extra = {k: p for k, p in files.masks.items() if k not in partners and not _role(p.relative_to(root).parent)}
     return files.images | extra
@@ -141,20 +153,24 @@ def find_masks(root: Path) -> dict[str, Source]:
     return dict(_all(files))
 
 
-def _all(files: _Files) -> dict[str, Path]:
-    for key in files.images.keys() & files.masks.keys():
-        raise _twice(files.images[key], files.masks[key])
-    return files.images | files.masks
+def _all(files: _Files, problems: list[str] | None = None) -> dict[str, Path]:
+    found = files.images | files.masks
+    for key in sorted(files.images.keys() & files.masks.keys()):
+        if problems is None:
+            raise _twice(files.images[key], files.masks[key])
+        problems.append(str(_twice(files.images[key], files.masks[key])))
+        del found[key]
+    return found
 
 
-def match(images: Mapping[str, Path], masks: Mapping[str, Source]) -> dict[str, str]:
+def match(images: Mapping[str, Path], masks: Mapping[str, Source], more: set[str] | None = None) -> dict[str, str]:
     """The mask's key for each picture's key that has one.
 
     In this order: the same key; the same but for a word such as `_mask`; the same name, whatever the folders, if it
     occurs once on either side.
 
     Raises:
-        InputError: two masks or two pictures come down to the same name.
+        InputError: two masks or two pictures come down to the same name, unless `more` takes the masks' keys.
     """
     matched = {key: key for key in images if key in masks}
     short_images = _shortened((key for key in images if key not in matched), IMAGE_EDGE)
@@ -162,8 +178,10 @@ def match(images: Mapping[str, Path], masks: Mapping[str, Source]) -> dict[str, 
     for short, mask_keys in short_masks.items():
         picture = [short] if short in images else short_images.get(short, [])
         if picture and (short in matched or len(mask_keys) > 1):
-            raise _twice(*[masks[key] for key in (matched.get(short), *mask_keys) if key][:2])
-        if len(picture) == 1:
+            if more is None:
+                raise _twice(*[masks[key] for key in (matched.get(short), *mask_keys) if key][:2])
+            more.update(mask_keys)
+        if len(picture) == 1 and picture[0] not in matched:
             matched[picture[0]] = mask_keys[0]
     own, other = _by_name(images, IMAGE_EDGE), _by_name(masks, MASK_EDGE)
     used = set(matched.values())
@@ -223,10 +241,11 @@ def _scan(
     annotations: bool = True,
     class_names: Sequence[str] = (),
     words: Sequence[re.Pattern[str]] = (),
+    problems: list[str] | None = None,
 ) -> dict[str, _Files]:
     """What the files are, by split; without `split`, a folder such as `train` stays part of the key."""
     found: dict[str, _Files] = defaultdict(_Files)
-    drawings = []
+    drawings, twice = [], []
     for path in files_below:
         folder = path.relative_to(root).parent
         if is_picture(path):
@@ -234,11 +253,17 @@ def _scan(
             part = found[split_of(folder.parts) if split else ""]
             files = part.masks if role == "mask" else part.images
             key = _key(folder, path.stem, split, words)
-            if key in files:
+            if key not in files:
+                files[key] = path
+            elif problems is None:
                 raise _twice(files[key], path)
-            files[key] = path
+            else:
+                problems.append(str(_twice(files[key], path)))
+                twice.append((files, key))
         elif annotations and path.suffix.lower() == ".json":
             drawings.append(path)
+    for files, key in twice:
+        files.pop(key, None)
     for path in drawings:
         folder = path.relative_to(root).parent
         for name, polygons in read_polygons(path, class_names).items():
@@ -253,16 +278,23 @@ def _scan(
     return found
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """The files below a folder in order, links followed but no folder entered twice, hidden ones left out.
+def walk(root: Path, problems: list[str] | None = None, without: Path | None = None) -> Iterator[Path]:
+    """The files below a folder in order, links followed but no folder entered twice, hidden ones and one left out.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or one that can't be read, unless `problems` takes the sentence.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+
+    def unreadable(error: OSError) -> None:
+        sentence = f"{error.filename}: the folder can't be read ({error.strerror})"
+        if problems is None:
+            raise InputError(sentence) from error
+        problems.append(sentence)
+
+    seen = {(state.st_dev, state.st_ino) for state in [without.stat()]} if without and without.is_dir() else set()
+    for folder, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
         state = Path(folder).stat()
         if (state.st_dev, state.st_ino) in seen:
             folders.clear()
