@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "weights": {"errors", "files", "card", "network"},
     "export": {"errors", "cache", "card", "device", "network"},
     "evaluation": {"errors", "files", "memory", "data"},
-    "prediction": {"errors", "files", "cache", "device", "network", "weights", "export", "data"},
+    "prediction": {"errors", "files", "cache", "card", "device", "network", "weights", "export", "data"},
     "benchmark": {"errors", "files", "cache", "data", "evaluation", "prediction"},
     "training": {"errors", "files", "device", "memory", "progress", "card", "network", "weights", "data", "evaluation"},
 }

@@ -5,6 +5,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+STRIDE = 32
+"""Of the network's last stage: the sizes that it takes are multiples."""
+
 
 @dataclass
 class Card:
@@ -45,3 +48,25 @@ class Card:
         for key in ("size", "mean", "std"):
             content[key] = tuple(content[key])  # JSON has lists only
         return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})
+
+
+def nearest_sizes(length: int) -> tuple[int, ...]:
+    """The multiples of 32 on both sides of `length`, at least 32; `length` alone if it is one."""
+    below = max(STRIDE, length // STRIDE * STRIDE)
+    return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
+
+
+def nearest_multiple(length: float) -> int:
+    """The multiple of 32 that is nearest to `length`, at least 32."""
+    return min(nearest_sizes(int(length)), key=lambda near: abs(near - length))
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise a ValueError that names the nearest sizes that work unless both are multiples of 32."""
+    wrong = [
+        f"{name} {length} (nearest: {' or '.join(map(str, nearest_sizes(length)))})"
+        for name, length in (("height", height), ("width", width))
+        if length < STRIDE or length % STRIDE
+    ]
+    if wrong:
+        raise ValueError(f"the network takes multiples of {STRIDE}: {', '.join(wrong)}")

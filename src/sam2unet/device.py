@@ -1,5 +1,6 @@
 """Where the arithmetic runs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,14 @@ def find_device(name: str) -> "torch.device":
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def device_of_rank(name: str) -> str:
+    """Of the processes that torchrun starts each has a GPU of its own, where `name` leaves that open."""
+    rank = os.environ.get("LOCAL_RANK")
+    if rank is None or name not in ("auto", "cuda") or surely_cpu(name) or find_device(name).type != "cuda":
+        return name
+    return f"cuda:{rank}"
 
 
 def has_bf16(device: "torch.device") -> bool:

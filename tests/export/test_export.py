@@ -17,7 +17,7 @@ from sam2unet.export import Exported, OnnxRuntime, OpenVINO, export_model, proba
 from sam2unet.export.network_graph import network_graph
 from sam2unet.export.runtime import as_logits
 from sam2unet.network import SAM2UNet
-from sam2unet.prediction.predictor import resized
+from sam2unet.prediction.views import resized
 from sam2unet.weights.state_dict_adapter import from_upstream
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera, nearest_sizes
+from sam2unet.card import nearest_sizes
+from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera
 from sam2unet.network.hiera import max_pool
 
 

@@ -1,5 +1,6 @@
 """Running exported graphs: OpenVINO and ONNX Runtime. Nothing here needs torch."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ class Runtime(Protocol):
     device: str
     """"cpu", "cuda" or "mps"."""
     exported: Exported
+    any_size: bool
+    """Whether it takes pictures of other sizes than the card's."""
 
     def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures (batch, height, width, 3) of the card's size -> logits (batch, classes, height, width)."""
@@ -75,6 +78,7 @@ class OpenVINO:
     """A graph on the CPU, one picture at a time: more at once are hardly faster there."""
 
     device = "cpu"
+    any_size = False
 
     def __init__(self, source: Path | bytes, precision: Arithmetic | None = None):
         """
@@ -130,7 +134,10 @@ class OpenVINO:
 
 
 def _config(precision: Arithmetic) -> dict[str, str]:
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # processes of torchrun on this machine
     return {
+        "INFERENCE_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // beside) if beside > 1 else 0),
+        "ENABLE_CPU_PINNING": "YES" if beside == 1 else "NO",  # all would pin theirs to the same cores
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[precision],
         "PERFORMANCE_HINT": "LATENCY",
         # Its fused kernels of attention compute some shapes wrongly in bf16 (2026.4), and are no faster here.
@@ -145,6 +152,8 @@ def _openvino_port(port: Any) -> Port:
 
 class OnnxRuntime:
     """A graph in float32, on the CPU or a CUDA device, there through TensorRT if its provider is present."""
+
+    any_size = False
 
     def __init__(self, source: Path | bytes, device: str = "cpu"):
         """

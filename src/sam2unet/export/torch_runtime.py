@@ -18,6 +18,8 @@ from .exported import Exported
 class Torch:
     """The network on any of torch's devices, batch norm folded into the convolutions; see `Runtime`."""
 
+    any_size = True
+
     def __init__(self, model: SAM2UNet, device: str = "auto", precision: str = "auto"):
         """
         Args:

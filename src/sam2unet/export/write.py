@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..card import check_size
 from ..errors import InputError
 from .exported import KEY, Exported
 from .runtime import OnnxRuntime, OpenVINO, Runtime, check_installed, installed, openvino_core, package, probabilities
@@ -57,7 +58,6 @@ def export_model(
             not do what the network does.
         OSError: the folder can't be written.
     """
-    from ..network import check_size
     from .network_graph import network_graph
 
     check_installed("onnx")

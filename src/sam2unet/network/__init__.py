@@ -3,7 +3,7 @@
 from .adapter import Adapter, AdapterInit
 from .hiera import TRUNKS, Hiera, TrunkShape
 from .loss import IGNORED, deep_supervision_loss, structure_loss
-from .model import SAM2UNet, TrunkSource, check_size, nearest_multiple, nearest_sizes
+from .model import SAM2UNet, TrunkSource
 
 __all__ = [
     "IGNORED",
@@ -14,9 +14,6 @@ __all__ = [
     "SAM2UNet",
     "TrunkShape",
     "TrunkSource",
-    "check_size",
     "deep_supervision_loss",
-    "nearest_multiple",
-    "nearest_sizes",
     "structure_loss",
 ]

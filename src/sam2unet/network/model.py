@@ -7,13 +7,11 @@ from typing import Literal, overload
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..card import Card
+from ..card import Card, check_size
 from .adapter import Adapter
 from .decoder import Decoder
 from .hiera import TRUNKS, Hiera
 from .receptive_field import ReceptiveField
-
-STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -88,25 +86,3 @@ class SAM2UNet(nn.Module):
             return F.interpolate(main, size=size, mode="bilinear")
         main, side16, side8 = (F.interpolate(x, size=size, mode="bilinear") for x in (main, side16, side8))
         return main, side16, side8
-
-
-def nearest_sizes(length: int) -> tuple[int, ...]:
-    """The multiples of 32 on both sides of `length`, at least 32; `length` alone if it is one."""
-    below = max(STRIDE, length // STRIDE * STRIDE)
-    return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
-
-
-def nearest_multiple(length: float) -> int:
-    """The multiple of 32 that is nearest to `length`, at least 32."""
-    return min(nearest_sizes(int(length)), key=lambda near: abs(near - length))
-
-
-def check_size(height: int, width: int) -> None:
-    """Raise a ValueError that names the nearest sizes that work unless both are multiples of 32."""
-    wrong = [
-        f"{name} {length} (nearest: {' or '.join(map(str, nearest_sizes(length)))})"
-        for name, length in (("height", height), ("width", width))
-        if length < STRIDE or length % STRIDE
-    ]
-    if wrong:
-        raise ValueError(f"the network takes multiples of {STRIDE}: {', '.join(wrong)}")

@@ -7,12 +7,11 @@ from typing import Any
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
-from ..card import Card
+from ..card import Card, nearest_multiple
 from ..data import Pair
 from ..data.augmentation import Augment, Augmentation
 from ..data.dataset import EpochBatches, PairDataset, Preparation
 from ..errors import InputError
-from ..network import nearest_multiple
 from .recipe import Recipe
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ..card import nearest_multiple
 from ..errors import InputError
 from ..files import appearing
-from ..network import TRUNKS, AdapterInit, nearest_multiple
+from ..network import TRUNKS, AdapterInit
 from ..weights import read_recipe
 
 

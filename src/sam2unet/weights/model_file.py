@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..card import Card
+from ..card import Card, check_size
 from ..errors import InputError
 from ..files import appearing
-from ..network import SAM2UNet, TrunkSource, check_size
+from ..network import SAM2UNet, TrunkSource
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
 from .hub import cached, fetch
