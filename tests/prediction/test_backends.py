@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from sam2unet import Predictor, cache, save_model
+from sam2unet import Predictor, Views, cache, save_model
 from sam2unet.errors import InputError
 from sam2unet.export import OnnxRuntime, export_model
 from sam2unet.export.torch_runtime import Torch
 from sam2unet.prediction.backends import _graph
-from sam2unet.prediction.predictor import resized
+from sam2unet.prediction.views import resized
 
 RNG = np.random.default_rng(0)
 SOURCE = Path(__file__).parents[2] / "src"
@@ -302,33 +302,43 @@ def test_a_gpu_without_memory_gets_smaller_batches(words, network, caplog, photo
 
 
 WITH_TORCH = ("torch", "functorch", "lightning", "pytorch_lightning", "kornia", "safetensors", "huggingface_hub",
-              "onnx-", "__pycache__", "sam2unet", "_sam2unet")  # fmt: skip
+              "scipy", "contourpy", "onnx-", "__pycache__", "sam2unet", "_sam2unet")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def without_torch(tmp_path_factory):
-    """A folder of the packages that are installed, but for torch, what needs it, and what makes graphs."""
+    """The command where what is installed is there, but for torch, what needs it, and what makes graphs."""
     folder = tmp_path_factory.mktemp("packages")
     for package in Path(np.__file__).parents[1].iterdir():
         if not package.name.startswith(WITH_TORCH) and package.name != "onnx":
             (folder / package.name).symlink_to(package)
     (folder / "sam2unet").symlink_to(SOURCE / "sam2unet")
-    return folder
+    code = f"import sys; sys.path[:] = ['{folder}'] + [p for p in sys.path if 'site-packages' not in p]\n"
+    code += "from importlib.util import find_spec; assert not find_spec('torch') and not find_spec('safetensors')\n"
+    code += "from sam2unet.cli import main; main()"
+    command = [sys.executable, "-I", "-c", code]
+    return lambda *words: subprocess.run([*command, *map(str, words)], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(("format", "backend"), [("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "auto")])
 def test_exported_files_predict_where_torch_is_not_installed(format, backend, without_torch, network, scenes, tmp_path):
     file = export_model(network(), tmp_path, "m", format)
-    code = f"import sys; sys.path[:] = ['{without_torch}'] + [p for p in sys.path if 'site-packages' not in p]\n"
-    code += "from importlib.util import find_spec; assert not find_spec('torch') and not find_spec('safetensors')\n"
-    code += "from sam2unet.cli import main; main()"
-    words = ["predict", file, scenes / "test", "--out", tmp_path / "out", "--backend", backend, "--save", "probability"]
-    done = subprocess.run([sys.executable, "-I", "-c", code, *map(str, words)], capture_output=True, text=True)
+    words = ["predict", file, scenes / "test", "--out", tmp_path / "out", "--backend", backend]
+    done = without_torch(*words, "--save", "probability", "--save", "cutout", "--tile", 64)
     assert done.returncode == 0, done.stderr
-    predictor = Predictor(network(), "cpu", "torch", "float32")
+    predictor = Predictor(network(), "cpu", "torch", "float32", views=Views(tile=64))
     for picture in (scenes / "test/images").iterdir():
         found = np.asarray(Image.open(tmp_path / "out/probability" / f"{picture.stem}.png")) / 255
         assert np.abs(found - predictor.predict(picture).probability).mean() < 0.02
+
+
+@pytest.mark.parametrize("option", ["--json", "--save=table", "--overlay", "--min-part=5"])
+def test_what_needs_more_packages_says_so_at_once(option, without_torch, network, scenes, tmp_path):
+    file = export_model(network(), tmp_path, "m", "onnx")
+    done = without_torch("predict", file, scenes / "test", "--out", tmp_path / "out", option)
+    assert done.returncode == 2
+    assert "pip install scipy contourpy" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -350,7 +360,7 @@ def test_rembg_takes_an_onnx_file(network, scenes, tmp_path, monkeypatch):
 def test_a_compiled_network_that_is_off_gives_way_to_torch(network, model_file, own_cache, caplog, monkeypatch):
     """Whatever a later version of OpenVINO gets wrong."""
     monkeypatch.setattr("sam2unet.prediction.backends.OpenVINO", lambda graph, precision: OnnxRuntime(other))
-    other = _graph(network(seed=1))
+    other = _graph(network(seed=1), None)
     predictor = Predictor(model_file, "cpu", "openvino", "float32")
     assert predictor.backend.name == "torch in float32 on cpu"
     assert "please report it" in caplog.text

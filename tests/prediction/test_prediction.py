@@ -73,11 +73,25 @@ def test_masks_follow_the_threshold(network, photo):
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.float32), np.zeros((5, 5, 4), np.uint8)]
+    "wrong",
+    [
+        np.zeros((5, 5), np.uint8),
+        np.zeros((5, 5, 3), np.float32),
+        np.zeros((5, 5, 4), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+    ],
 )
 def test_arrays_of_another_kind_are_refused(wrong, network):
     with pytest.raises(InputError, match="uint8"):
         Predictor(network(), device="cpu").predict(wrong)
+
+
+def test_what_is_no_picture_is_refused_not_taken_for_the_end(network, photo):
+    predictor = Predictor(network(), device="cpu")
+    stream = predictor.predict_many([photo(), None, photo()])
+    next(stream)
+    with pytest.raises(InputError, match="not NoneType"):
+        next(stream)
 
 
 @pytest.mark.parametrize("options", [{"device": "gameboy"}, {"backend": "magic"}, {"precision": "int3"}])
@@ -174,21 +188,27 @@ def test_inputs_that_are_not_there(given, run, model_file, tmp_path):
     assert str(tmp_path / given) in result.err
 
 
-def test_two_pictures_of_one_name_are_named_before_anything_is_done(run, model_file, folder, tmp_path, photo):
+def test_pictures_of_one_name_are_named_and_left_out(run, model_file, folder, tmp_path, photo):
     Image.fromarray(photo()).save(tmp_path / "a.jpg")
     Image.fromarray(photo()).save(folder / "a.bmp")
-    for inputs in ([folder / "a.png", tmp_path / "a.jpg"], [folder / "a.*"], [folder]):
-        result = run("predict", model_file, *inputs, "--out", tmp_path / "out")
-        assert result.code == 2
+    for inputs, code in (([folder / "a.png", tmp_path / "a.jpg"], 2), ([folder / "a.*"], 2), ([folder], 1)):
+        result = run("predict", model_file, *inputs, "--out", tmp_path / "out", "--device", "cpu")
+        assert result.code == code
         assert result.err.count(f"{os.sep}a.") == 2
-    assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out/a.png").exists()
+    assert (tmp_path / "out/b.png").exists()
+    assert (tmp_path / "out/sub/c.png").exists()
 
 
 def test_no_picture_is_replaced_by_its_mask_and_outputs_are_no_inputs(run, model_file, folder, tmp_path):
     before = (folder / "a.png").read_bytes()
     result = run("predict", model_file, folder, "--out", folder, "--device", "cpu")
     assert result.code == 2
-    assert str(folder / "a.png") in result.err
+    assert f"{folder}: holds the pictures" in result.err
+    result = run("predict", model_file, folder / "*.*", "--out", folder, "--device", "cpu")
+    assert result.code == 1
+    assert f"{folder / 'a.png'}: its mask would replace it" in result.err
+    (folder / "b.png").unlink()
     assert (folder / "a.png").read_bytes() == before
     for _ in range(2):  # the second time the first's masks are there
         assert run("predict", model_file, folder, "--out", folder / "found", "--device", "cpu").code == 0

@@ -41,11 +41,15 @@ def open_backend(
     backend: Backend,
     precision: Precision,
     trunk_weights: str | Path | None,
+    size: tuple[int, int] | None = None,
 ) -> Runtime:
     """What runs a network, a model file or an exported file; see `Predictor`.
 
+    Args:
+        size: (height, width), if not the card's.
+
     Raises:
-        InputError: as `Predictor` says.
+        InputError: as `Predictor` says, or an exported file of another size.
     """
     for what, given, known in (("backend", backend, Backend), ("precision", precision, Precision)):
         if given not in get_args(known):
@@ -56,6 +60,8 @@ def open_backend(
     if path and not path.is_file():
         raise InputError(f"{path}: no such file")
     if path and path.suffix.lower() in (".onnx", ".xml"):
+        if size:
+            raise InputError(f"{path}: exported for one size; give the model file for other scales")
         return _open_exported(path, device, backend, precision)
 
     def network() -> "SAM2UNet":
@@ -79,8 +85,8 @@ def open_backend(
         return Torch(network(), place, precision)
     if chosen == "openvino":
         exact: Arithmetic = precision if precision != "auto" else "bf16" if cpu_has_bf16() else "float32"
-        return _open_compiled(network, _key(path, trunk_weights, chosen, exact), exact)
-    return _open_graph(network, _key(path, trunk_weights, chosen), place)
+        return _open_compiled(network, _key(path, trunk_weights, chosen, exact, *size or ()), exact, size)
+    return _open_graph(network, _key(path, trunk_weights, chosen, *size or ()), place, size)
 
 
 def _fastest(place: str, precision: Precision) -> Backend:
@@ -116,16 +122,23 @@ def _open_exported(path: Path, device: str, backend: Backend, precision: Precisi
     return OnnxRuntime(path, device)
 
 
-def _graph(network: "SAM2UNet") -> bytes:
+def _graph(network: "SAM2UNet", size: tuple[int, int] | None) -> bytes:
     check_installed("onnx")
     from ..export.network_graph import network_graph
 
-    exported = Exported(dataclasses.replace(network.card), pictures=True, probability=False)
+    exported = Exported(
+        dataclasses.replace(network.card, size=size or network.card.size), pictures=True, probability=False
+    )
     graph: bytes = network_graph(network, exported).SerializeToString()
     return graph
 
 
-def _open_compiled(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | None, precision: Arithmetic) -> Runtime:
+def _open_compiled(
+    make: "Callable[[], SAM2UNet]",
+    key: tuple[object, ...] | None,
+    precision: Arithmetic,
+    size: tuple[int, int] | None,
+) -> Runtime:
     """By OpenVINO, compiled, checked against the network, and kept where there is a key."""
     kept = key and cache.cached(key)
     if kept:
@@ -135,9 +148,9 @@ def _open_compiled(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | Non
     from ..export.torch_runtime import Torch
 
     network = make()
-    picture = _patches(*network.card.size)
+    picture = _patches(*size or network.card.size)
     expected = probabilities(Torch(network, "cpu", "float32").logits(picture))
-    graph = _graph(network)
+    graph = _graph(network, size)
     del network  # a large one is 870 MB
     compiled = OpenVINO(graph, precision)
     apart = np.abs(probabilities(compiled.logits(picture)) - expected).mean()
@@ -156,19 +169,21 @@ def _open_compiled(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | Non
     return compiled
 
 
-def _open_graph(make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | None, device: str) -> Runtime:
+def _open_graph(
+    make: "Callable[[], SAM2UNet]", key: tuple[object, ...] | None, device: str, size: tuple[int, int] | None
+) -> Runtime:
     """By ONNX Runtime, the graph kept where there is a key."""
     kept = key and cache.cached(key)
     if kept:
         with suppress(InputError):  # damaged: made anew
             return OnnxRuntime(kept / "network.onnx", device)
-    graph = _graph(make())
+    graph = _graph(make(), size)
     if key:
         cache.keep(key, lambda folder: (folder / "network.onnx").write_bytes(graph))
     return OnnxRuntime(graph, device)
 
 
-def _key(path: Path | None, trunk_weights: str | Path | None, backend: str, *more: str) -> tuple[object, ...] | None:
+def _key(path: Path | None, trunk_weights: str | Path | None, backend: str, *more: object) -> tuple[object, ...] | None:
     """What a compiled network depends on; None for one that is no file."""
     if not path:
         return None
