@@ -1,10 +1,13 @@
 """What the rooms' tests share: the parity files, a network of few blocks, sample scenes, and the command."""
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +56,24 @@ def upstream_state() -> Callable[[str], dict[str, torch.Tensor]]:
         return {name: torch.from_numpy(np.asarray(fill(name, tuple(shape)))) for name, shape in shapes.items()}
 
     return state
+
+
+AT_END = "import atexit; atexit.register(lambda: print(open('/proc/self/status').read()))\n"
+
+
+@pytest.fixture(scope="session")
+def peak_of() -> Callable[..., tuple[str, int]]:
+    """Runs code in a process of its own: what it prints, and its peak of memory in bytes, as Linux tells it.
+
+    Not by `getrusage`, which begins with the peak of the process that starts it.
+    """
+
+    def run(code: str, *words: Any) -> tuple[str, int]:
+        command = [sys.executable, "-c", AT_END + code, *map(str, words)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return said.partition("Name:")[0], 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", said)[1])
+
+    return run
 
 
 @pytest.fixture
