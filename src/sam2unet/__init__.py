@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .network import SAM2UNet as SAM2UNet
     from .network import structure_loss as structure_loss
     from .prediction import Predictor as Predictor
+    from .prediction import Views as Views
     from .training import train as train
     from .weights import load_model as load_model
     from .weights import load_trunk as load_trunk
@@ -23,6 +24,7 @@ _ROOM_OF = {
     "save_model": "weights",
     "train": "training",
     "Predictor": "prediction",
+    "Views": "prediction",
     "evaluate": "evaluation",
 }
 __all__ = [*_ROOM_OF, "__version__"]

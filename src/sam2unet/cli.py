@@ -2,6 +2,10 @@
 
 import os
 import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -45,9 +49,10 @@ def main() -> None:
             raise
         print(f"sam2unet: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("sam2unet: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            print("sam2unet: interrupted", file=sys.stderr)
+        raise
     except Stopped as stop:
         if int(os.environ.get("RANK", 0)) == 0:
             print(f"sam2unet: {stop}", file=sys.stderr)
@@ -116,14 +121,42 @@ def train(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A model file, an upstream SAM2-UNet .pth, or an exported file.")],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or globs.", metavar="INPUT...")],
-    out: Annotated[Path, typer.Option(help="Where the masks go: OUT/NAME.png.")],
-    overlay: Annotated[bool, typer.Option("--overlay", help="Also OUT/overlays/NAME.png.")] = False,
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or globs; - for stdin.", metavar="INPUT...")],
+    out: Annotated[Path, typer.Option(help="Where the masks go: OUT/NAME.png; - for stdout.")],
+    overlay: Annotated[bool, typer.Option("--overlay", help="Short for --save overlay.")] = False,
     threshold: Annotated[
         str, typer.Option(help="Probability from which a pixel counts; best: what was best in validation.")
     ] = "0.5",
-    save: Annotated[Literal["probability"] | None, typer.Option(help="Also 8-bit maps in OUT/probability/.")] = None,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What else, once each: overlay, probability, probability16, npy, cutout, table, rle, polygons."
+        ),
+    ] = None,
+    mask_bits: Annotated[int, typer.Option(help="Of masks of one class: 8 (0/255) or 1.")] = 8,
+    min_part: Annotated[int, typer.Option(help="Parts of fewer pixels are taken out of the mask.")] = 0,
+    min_hole: Annotated[int, typer.Option(help="Holes of fewer pixels are filled.")] = 0,
+    tile: Annotated[
+        int | None, typer.Option(help="Predict squares of so many pixels one by one: for large pictures, thin things.")
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="Share of a tile that the next one covers too.")] = 0.25,
+    flip_tta: Annotated[bool, typer.Option("--flip-tta", help="The mean with the mirrored picture's.")] = False,
+    scales: Annotated[
+        str, typer.Option(help="The mean over factors of the network's size, such as 0.75,1,1.25.")
+    ] = "1",
+    letterbox: Annotated[bool, typer.Option("--letterbox", help="Keep the aspect, with bars.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="K/N: of N machines the K-th; under torchrun each process has its own.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A line of JSON on stdout for each picture.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
+    most_pixels: Annotated[
+        int | None, typer.Option(help="A picture with more is refused. Default 400 million.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures or tiles a pass. Default 1 on a CPU, else 8.")
+    ] = None,
     trunk_weights: Annotated[Path | None, typer.Option(help="The frozen trunk's file, if it is not found.")] = None,
     backend: Annotated[
         Literal["auto", "torch", "openvino", "onnxruntime"],
@@ -133,25 +166,45 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Predict masks at each picture's own size."""
-    from .prediction import Predictor, find_inputs, predict_folder
+    from json import dumps
 
-    pictures = find_inputs(inputs, out)
-    border = None if threshold == "best" else _probability(threshold)
-    with _console().status("making the network ready"):  # slow where it is compiled for the first time
-        predictor = Predictor(model, device, backend, precision, trunk_weights=trunk_weights)
-    border = predictor.card.threshold if border is None else border
-    with _progress("predicting") as progress:
-        result = predict_folder(
-            predictor, pictures, out, threshold=border, overlays=overlay, probabilities=save is not None,
-            overwrite=overwrite, progress=progress,
+    from .device import device_of_rank
+    from .prediction import MOST_PIXELS, Outputs, Predictor, Views, find_inputs, predict_folder, predict_to
+
+    part = _shards(shard)
+    factors = _numbers(scales, "--scales")
+    views = Views(tile, overlap, flip_tta, factors, letterbox)
+    border = 0.5 if threshold == "best" else _probability(threshold)
+    kinds = frozenset([*(save or []), *(["overlay"] if overlay else [])])
+    outputs = Outputs(kinds, border, mask_bits, min_part, min_hole)
+    found = find_inputs(inputs, out, part)
+    with nullcontext() if quiet else _console().status("making the network ready"):  # slow where first compiled
+        predictor = Predictor(
+            model, device_of_rank(device), backend, precision, trunk_weights=trunk_weights, batch_size=batch_size,
+            views=views,
+            most_pixels=MOST_PIXELS if most_pixels is None else most_pixels,
         )  # fmt: skip
-    kept = f", {result.kept} were there already (--overwrite predicts them again)" if result.kept else ""
-    print(f"{result.done} predicted by {predictor.backend.name}{kept}: {out}")
+    if threshold == "best":
+        outputs = replace(outputs, threshold=predictor.card.threshold)
+    if str(out) == "-":
+        if json:
+            raise InputError("--json and the picture can't both go to stdout: name a folder with --out")
+        return predict_to(predictor, found, outputs, sys.stdout.buffer)
+    with nullcontext(lambda *_: None) if quiet else _progress("predicting") as progress:
+        result = predict_folder(
+            predictor, found, out, outputs, shard=part, overwrite=overwrite, progress=progress,
+            told=(lambda line: print(dumps(line), flush=True)) if json else None,
+        )  # fmt: skip
+    _wait_for_all()
+    if not quiet:
+        kept = f", {result.kept} were there already (--overwrite predicts them again)" if result.kept else ""
+        said = f"{result.done} predicted by {predictor.backend.name}{kept}: {out}"
+        print(said, file=sys.stderr if json else sys.stdout)
     for message in result.failed:
         print(f"sam2unet: {message}", file=sys.stderr)
     if result.failed:
-        print(f"sam2unet: {len(result.failed)} of {len(pictures)} pictures failed, the rest is done", file=sys.stderr)
-        raise typer.Exit(1)
+        print(f"sam2unet: {len(result.failed)} failed, {result.done + result.kept} done", file=sys.stderr)
+        raise typer.Exit(1 if result.done or result.kept else 2)
 
 
 @app.command()
@@ -276,6 +329,26 @@ def _remark(result: "Evaluation") -> None:
         print(f"sam2unet: {remark}", file=sys.stderr)
     if result.left_out:
         raise typer.Exit(1)
+
+
+def _shards(text: str | None) -> tuple[int, int]:
+    """What `--shard` says, shared by the processes that torchrun started."""
+    number, of = _shard(text) if text else (1, 1)
+    if "RANK" not in os.environ:
+        return number, of
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    return (number - 1) * processes + int(os.environ["RANK"]) + 1, of * processes
+
+
+def _wait_for_all() -> None:
+    """torchrun ends all processes as soon as one ends with an error."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from torch.distributed import rendezvous
+
+        store, _, processes = next(iter(rendezvous("env://", timeout=timedelta(days=99))))
+        store.add("sam2unet/done", 1)
+        while store.add("sam2unet/done", 0) < processes:
+            time.sleep(0.2)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -465,6 +538,13 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise InputError(f"--threshold {text}: give a number from 0 to 1, or best")
     return value
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise InputError(f"{option} {text}: give numbers, such as 0.75,1,1.25") from error
 
 
 def _key_value(text: str) -> tuple[str, Any]:

@@ -1,10 +1,13 @@
 """From pictures to masks: the Predictor, what it writes, and whole folders."""
 
-from .folder import FolderResult, find_inputs, predict_folder
-from .outputs import mask_picture, overlay, probability_pictures, save_picture
+from ..data import MOST_PIXELS
+from .drawing import cutout, mask_picture, overlay
+from .folder import FolderResult, Inputs, find_inputs, predict_folder, predict_to
+from .outputs import Outputs
 from .predictor import Prediction, Predictor
+from .views import Views
 
 __all__ = [
-    "FolderResult", "Prediction", "Predictor", "find_inputs", "mask_picture", "overlay",
-    "predict_folder", "probability_pictures", "save_picture",
+    "MOST_PIXELS", "FolderResult", "Inputs", "Outputs", "Prediction", "Predictor", "Views", "cutout", "find_inputs",
+    "mask_picture", "overlay", "predict_folder", "predict_to",
 ]  # fmt: skip

@@ -1,47 +1,124 @@
-"""What is written of a prediction: masks, probability maps, overlays."""
+"""What is written of a prediction: masks, maps, overlays, cut-outs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from ..data import class_colours
+from ..card import Card
+from ..errors import InputError
 from ..files import appearing
-from .predictor import Prediction
+from .drawing import cutout, mask_picture, overlay, soft_edge
+from .parts import Mask, check_scipy, cleaned
+from .predictor import Prediction, chosen
+from .records import TABLES
+
+FOLDERS = {
+    "overlay": "overlays", "probability": "probability", "probability16": "probability16", "npy": "npy",
+    "cutout": "cutouts",
+}  # fmt: skip
+"""Of what is written for each picture beside its mask; the other kinds are one file of all."""
 
 
-def mask_picture(mask: NDArray[np.bool_] | NDArray[np.uint8], classes: int = 1) -> Image.Image:
-    """A mask as a picture: 0/255, or class indices with a palette."""
-    if classes == 1:
-        return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0)))
-    picture = Image.fromarray(mask.astype(np.uint8)).convert("L")
-    picture.putpalette(class_colours(classes).tobytes())
-    return picture
+@dataclass(frozen=True)
+class Outputs:
+    """What to write of predictions.
 
+    Args:
+        save: what beside the masks.
+        threshold: the probability from which a pixel counts; without meaning for several classes.
+        mask_bits: 8, or 1, which only masks of one class can have.
+        min_part: parts of the mask with fewer pixels are taken out.
+        min_hole: holes with fewer are filled.
 
-def probability_pictures(prediction: Prediction) -> list[Image.Image]:
-    """8-bit maps, 255 for probability 1; one per class."""
-    maps = np.atleast_3d(prediction.probability.T).T
-    return [Image.fromarray((plane * 255).round().astype(np.uint8)) for plane in maps]
+    Raises:
+        InputError: out of range.
+    """
 
+    save: frozenset[str] = frozenset()
+    threshold: float = 0.5
+    mask_bits: int = 8
+    min_part: int = 0
+    min_hole: int = 0
 
-def overlay(image: Image.Image, mask: NDArray[np.bool_] | NDArray[np.uint8], classes: int = 1) -> Image.Image:
-    """The picture with the mask tinted over it and outlined."""
-    colours = class_colours(max(2, classes))
-    values = mask.astype(np.uint8)
-    tint = Image.fromarray(colours[values])
-    strength = Image.fromarray(np.where(values > 0, np.uint8(90), np.uint8(0)))
-    result = Image.composite(tint, image, strength)
-    # An outline of about 1/200 of the picture, at least a pixel on each side of the border.
-    reach = 2 * max(1, round(max(image.size) / 400)) + 1
-    wide, narrow = (
-        np.asarray(Image.fromarray(values).filter(f(reach))) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
-    )
-    return Image.composite(Image.fromarray(colours[wide]), result, Image.fromarray(wide != narrow))
+    def __post_init__(self) -> None:
+        for kind in self.save - FOLDERS.keys() - TABLES.keys():
+            raise InputError(f"unknown output {kind!r}: choose from {', '.join([*FOLDERS, *TABLES])}")
+        if self.mask_bits not in (1, 8):
+            raise InputError(f"mask_bits is {self.mask_bits}: it must be 1 or 8")
+        for kind in sorted(self.save - {"probability", "probability16", "npy", "cutout"}):
+            check_scipy(f"--save {kind}")
+        if self.min_part or self.min_hole:
+            check_scipy("--min-part and --min-hole")
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold:g}: it must lie from 0 to 1")
+        if self.min_part < 0 or self.min_hole < 0:
+            raise InputError("min_part and min_hole count pixels: they must be 0 or more")
+
+    def files(self, name: str, card: Card) -> dict[str, str]:
+        """What is written of a picture, below the folder of outputs: kinds by file, the mask's last."""
+        found: dict[str, str] = {}
+        for kind, folder in FOLDERS.items():
+            if kind in self.save and kind.startswith("probability") and card.classes > 1:
+                found |= {f"{folder}/{i}/{name}.png": f"{kind}.{i}" for i in range(card.classes)}
+            elif kind in self.save:
+                found[f"{folder}/{name}.{'npy' if kind == 'npy' else 'png'}"] = kind
+        return found | {f"{name}.png": "mask"}
+
+    def draw(self, prediction: Prediction, card: Card, kept: Mask | None = None) -> dict[str, Image.Image]:
+        """Pictures by kind, as `files` names them, in one pass over the probabilities; not "npy".
+
+        Args:
+            kept: a mask to go by instead of the prediction's own.
+        """
+        height, width = prediction.image.height, prediction.image.width
+        several = card.classes > 1
+        mask: Mask = np.empty((height, width), np.uint8 if several else np.bool_)
+        maps = {
+            kind: np.empty((card.classes, height, width), np.uint16 if kind == "probability16" else np.uint8)
+            for kind in ("probability", "probability16") if kind in self.save
+        }  # fmt: skip
+        edge = np.full((height, width), 255, np.uint8) if "cutout" in self.save else None
+        for rows, strip in prediction.strips():
+            mask[rows] = chosen(strip, self.threshold)
+            for values in maps.values():
+                values[:, rows] = (strip * np.iinfo(values.dtype).max).round()
+            if edge is not None and not several:
+                edge[rows] = soft_edge(strip[0], self.threshold)
+        found = mask
+        if kept is not None:
+            mask = kept
+        elif self.min_part > 1 or self.min_hole > 1:
+            mask = cleaned(mask, self.min_part, self.min_hole)
+        if edge is not None and mask is not found:
+            edge[found == 0] = 255  # of filled holes
+        drawn = {
+            f"{kind}.{i}" if several else kind: Image.fromarray(plane)
+            for kind, planes in maps.items() for i, plane in enumerate(planes)
+        }  # fmt: skip
+        if "overlay" in self.save:
+            drawn["overlay"] = overlay(prediction.image, mask, card.classes)
+        if edge is not None:
+            drawn["cutout"] = cutout(prediction.image, mask, edge)
+        picture = mask_picture(mask, card.classes)
+        return drawn | {"mask": picture if self.mask_bits == 8 else Image.fromarray(np.asarray(mask, np.bool_))}
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture that appears under its name only when complete."""
     with appearing(path) as partial:
         picture.save(partial)
+
+
+def save_array(prediction: Prediction, path: Path) -> None:
+    """Write the probabilities as float32, (H, W) or (classes, H, W), strip by strip."""
+    shape = (prediction.logits.shape[1], prediction.image.height, prediction.image.width)
+    with appearing(path) as partial, partial.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape if shape[0] > 1 else shape[1:]}
+        np.lib.format.write_array_header_1_0(file, header)
+        begin = file.tell()
+        for rows, strip in prediction.strips():
+            for index, plane in enumerate(strip):
+                file.seek(begin + 4 * shape[2] * (shape[1] * index + rows.start))
+                file.write(plane.astype("<f4", copy=False).tobytes())
