@@ -6,7 +6,7 @@ DATA ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test kills clean
+.PHONY: demo test kills bounds clean
 
 demo: .venv/package
 	@set -eu; data='$(DATA)'; options='--epochs 6'; \
@@ -33,6 +33,9 @@ test: .venv/tests
 
 kills: .venv/tests
 	SAM2UNET_KILLS=60 $(BIN)/pytest tests/training/test_resume.py -k killed_at -s
+
+bounds: .venv/tests
+	SAM2UNET_BOUNDS=1 $(BIN)/pytest tests/prediction/test_bounds.py -s
 
 .venv/package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

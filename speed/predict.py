@@ -65,6 +65,14 @@ def write_picture(path: Path) -> None:
     Image.fromarray(total.clip(0, 255).astype(np.uint8)).save(path, quality=90)
 
 
+def write_pictures(folder: Path, number: int) -> None:
+    """That picture, turned a little further in each."""
+    folder.mkdir()
+    write_picture(folder / "0.jpg")
+    for i in range(1, number):
+        Image.open(folder / "0.jpg").rotate(5 * i).save(folder / f"{i}.jpg", quality=90)
+
+
 def measure(options: argparse.Namespace, trunk: str, divide: float, folder: Path) -> list[Side]:
     """The sides, each with its times; what they found lies in the folder by their names."""
     weights, picture = folder / f"{trunk}.pth", options.picture or folder / "picture.jpg"

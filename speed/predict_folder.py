@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from predict import write_picture
+from predict import write_pictures
 
 from sam2unet import Predictor
 from sam2unet.prediction import find_inputs, predict_folder
@@ -36,16 +35,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, out = options.folder or Path(name) / "in", Path(name) / "out"
         if not options.folder:
-            folder.mkdir()
-            write_picture(Path(name) / "one.jpg")
-            for i in range(64):
-                Image.open(Path(name) / "one.jpg").rotate(5 * i).save(folder / f"{i}.jpg", quality=90)
-        pictures = find_inputs([folder], out)
+            write_pictures(folder, 64)
+        inputs = find_inputs([folder], out)
+        pictures = inputs.pictures
         whole: list[float] = []
         alone: list[float] = []
         for turn in range(options.rounds + 1):
             started = time.perf_counter()
-            predict_folder(predictor, pictures, out, overwrite=True)
+            predict_folder(predictor, inputs, out, overwrite=True)
             between = time.perf_counter()
             for _ in range(-(-len(pictures) // len(batch))):
                 predictor.backend.logits(batch)

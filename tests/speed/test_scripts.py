@@ -1,6 +1,7 @@
 """The timing scripts run, and the sides that they compare do the same work."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from sam2unet import SAM2UNet, evaluate, save_model
+from sam2unet.export import export_model
 
 SPEED = Path(__file__).parents[2] / "speed"
 
@@ -80,6 +82,13 @@ def test_a_folder_is_timed_beside_the_network_alone(scenes, tmp_path):
     assert share == pytest.approx(whole / alone, rel=0.01)
 
 
+def test_shards_are_timed_beside_one_process(network, tmp_path):
+    words = [export_model(network(), tmp_path, "m", "onnx"), "--pictures", "4", "--rounds", "1"]
+    done = subprocess.run([sys.executable, SPEED / "shards.py", *words], capture_output=True, text=True, check=True)
+    assert "| one process, all cores |" in done.stdout
+    assert f"| {os.cpu_count()} shards, a core each |" in done.stdout
+
+
 def test_waiting_for_pictures_is_a_share_of_the_time(scenes):
     words = ["--size", "64", "--batch", "2", "--warm-up", "1", "--batches", "2", "--workers", "1"]
     done = subprocess.run(
@@ -113,6 +122,12 @@ def test_the_padded_network_is_ours(size, network, scripts):
         for block in model.trunk.blocks:
             block.attn.forward = padded_attention.__get__(block.attn)
         torch.testing.assert_close(model(images), ours)
+
+
+def test_tiles_are_compared_on_cracks(tmp_path):
+    words = ["--epochs", "1", "--pieces", "8", "--pictures", "1", "--ways", "1"]
+    done = subprocess.run([sys.executable, SPEED / "tiles.py", *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].startswith("| whole | 0.")
 
 
 def test_a_side_that_fails_is_named(scripts):
