@@ -295,6 +295,14 @@ def test_large_pictures_are_allowed_on_demand(predict, tmp_path, photo):
     assert predict(tmp_path / "a.png", "--out", tmp_path / "out", "--most-pixels", 3500).code == 0
 
 
+def test_processes_of_torchrun_share_the_cores(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    model = export_model(network(), tmp_path, "m", "onnx")
+    compiled = Predictor(model, "cpu", "openvino").backend._compiled
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == max(1, os.cpu_count() // 2)
+    assert not compiled.get_property("ENABLE_CPU_PINNING")
+
+
 def test_each_process_of_torchrun_has_its_gpu(monkeypatch):
     monkeypatch.setattr("sam2unet.device.surely_cpu", lambda name: name == "cpu")
     monkeypatch.setattr("sam2unet.device.find_device", lambda name: torch.device("cuda" if name == "auto" else name))

@@ -134,15 +134,17 @@ class OpenVINO:
 
 
 def _config(precision: Arithmetic) -> dict[str, str]:
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # processes of torchrun on this machine
-    return {
-        "INFERENCE_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // beside) if beside > 1 else 0),
-        "ENABLE_CPU_PINNING": "YES" if beside == 1 else "NO",  # all would pin theirs to the same cores
+    config = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[precision],
         "PERFORMANCE_HINT": "LATENCY",
         # Its fused kernels of attention compute some shapes wrongly in bf16 (2026.4), and are no faster here.
         "SNIPPETS_MODE": "DISABLE",
     }
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # processes of torchrun on this machine
+    if beside > 1:  # each with its share of the cores; pinned, all would have the same ones
+        share = max(1, (os.cpu_count() or 1) // beside)
+        config |= {"INFERENCE_NUM_THREADS": str(share), "ENABLE_CPU_PINNING": "NO"}
+    return config
 
 
 def _openvino_port(port: Any) -> Port:
