@@ -16,13 +16,12 @@ from pathlib import Path
 from lightning.pytorch.profilers import SimpleProfiler
 
 from sam2unet.data import find_pairs, training_split
-from sam2unet.device import find_device
-from sam2unet.memory import memory_kept
+from sam2unet.system import find_device, retain_freed_memory
 from sam2unet.training.build import build_model, build_trainer
-from sam2unet.training.data_module import PairDataModule
+from sam2unet.training.checkpoints import ResumeFiles
+from sam2unet.training.loading import PairDataModule
 from sam2unet.training.module import SegmentationModule
 from sam2unet.training.recipe import load_recipe
-from sam2unet.training.resume import ResumeFiles
 
 
 def arguments() -> argparse.Namespace:
@@ -46,7 +45,7 @@ def main() -> None:
     model = build_model(recipe, None)
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), 10_000)
     profiler = SimpleProfiler()
-    with memory_kept(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         device = find_device(options.device)
         trainer = build_trainer(recipe, Path(folder), device, [], ResumeFiles(Path(folder)), 0)

@@ -14,7 +14,7 @@ import torch
 from steps import serve
 
 from sam2unet import Predictor, load_model
-from sam2unet.export import Exported, package
+from sam2unet.export import GraphMetadata, package
 
 
 def traced(weights: str, folder: Path) -> Path:
@@ -26,7 +26,7 @@ def traced(weights: str, folder: Path) -> Path:
         warnings.simplefilter("ignore")
         network = openvino.convert_model(model, example_input=torch.zeros(1, 3, *size))
     network.reshape([-1, 3, *size])
-    network.set_rt_info(Exported(model.card, pictures=False, probability=False).to_json(), ["sam2unet"])
+    network.set_rt_info(GraphMetadata(model.card, pictures=False, probability=False).to_json(), ["sam2unet"])
     openvino.save_model(network, folder / "traced.xml", compress_to_fp16=False)
     return folder / "traced.xml"
 

@@ -24,15 +24,15 @@ from steps import answer, forget_peak, peak_bytes, serve, wait
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sam2unet.memory import memory_kept
 from sam2unet.network import SAM2UNet, deep_supervision_loss, hiera
 from sam2unet.network import loss as network_loss
 from sam2unet.network.hiera import Attention
+from sam2unet.system import retain_freed_memory
 from sam2unet.training import module as training_module
 from sam2unet.training.build import build_model, build_trainer
+from sam2unet.training.checkpoints import ResumeFiles
 from sam2unet.training.module import SegmentationModule
 from sam2unet.training.recipe import Recipe, load_recipe
-from sam2unet.training.resume import ResumeFiles
 from sam2unet.weights import trunk_source
 from sam2unet.weights.state_dict_adapter import from_upstream
 
@@ -120,7 +120,7 @@ def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.d
     images, masks = batch
     endless = DataLoader([(images, masks, torch.zeros(len(images), dtype=torch.int64))] * 10_000, batch_size=None)  # type: ignore[arg-type, var-annotated]
     module = SegmentationModule(model, recipe, [], 0, len(endless))
-    with memory_kept(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = build_trainer(recipe, Path(folder), device, [Answer()], ResumeFiles(Path(folder)), 0)
         trainer.fit(module, endless)
@@ -139,11 +139,11 @@ def plain_pool(x: Tensor) -> Tensor:
 GAINS: dict[str, Any] = {
     "bf16": {"precision": "32-true"},
     "windows-not-padded": (Attention, "forward", padded_attention),
-    "attention-by-products": (hiera, "FUSED_FROM", 0),
-    "trunk-kept-in-bf16": (training_module, "narrow_frozen", lambda model: None),
+    "attention-by-products": (hiera, "MIN_SCORES_FOR_FUSED", 0),
+    "trunk-kept-in-bf16": (training_module, "cast_frozen_to_bf16", lambda model: None),
     "running-sums": (network_loss, "boundary_weight", pooled_weight),
     "pooling-by-bytes": (hiera, "max_pool", plain_pool),
-    "memory-kept": (sys.modules[__name__], "memory_kept", nullcontext),
+    "memory-kept": (sys.modules[__name__], "retain_freed_memory", nullcontext),
     "fused-adamw": (torch.optim, "AdamW", lambda groups, fused, **keys: ADAMW(groups, **keys)),
     "recompute": {"recompute": 0},
 }

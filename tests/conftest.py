@@ -4,33 +4,34 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from sam2unet import cli
-from sam2unet.network import TRUNKS, SAM2UNet, TrunkShape
+from sam2unet import commands, save_model
+from sam2unet.network import HIERA_CONFIGS, SAM2UNet
+
+from . import nano as nano_trunk
 
 PARITY = Path(__file__).parent / "parity"
 sys.path.insert(0, str(PARITY))
 from fill import fill  # noqa: E402
 
-# The tiny trunk's windows on few and narrow blocks: two stages cut windows at any size below 448.
-NANO = TrunkShape(16, 1, (1, 1, 2, 1), (3,), (8, 4, 14, 7), 7)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def nano() -> Iterator[None]:
     """A trunk "nano" beside the official ones."""
-    TRUNKS["nano"] = NANO
+    nano_trunk.register()
     torch.set_num_threads(1)  # nano networks are slower on more
     yield
-    del TRUNKS["nano"]
+    del HIERA_CONFIGS["nano"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,13 +84,32 @@ def network() -> Callable[..., SAM2UNet]:
     def build(classes: int = 1, seed: int = 0) -> SAM2UNet:
         torch.manual_seed(seed)
         model = SAM2UNet("nano", classes)
-        model.card.size = (64, 64)
+        model.card = replace(model.card, size=(64, 64))
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
         return model.eval()
 
     return build
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator seeded with the test's own name."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture
+def photo(rng: np.random.Generator) -> Callable[..., NDArray[np.uint8]]:
+    """Draws an image of noise, (height, width, 3), a new one at each call."""
+    return lambda height=50, width=70: rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model_file(network: Callable[..., SAM2UNet], tmp_path: Path) -> Path:
+    """The file of a small network."""
+    save_model(network(), tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +136,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["sam2unet", *map(str, arguments)])
         try:
-            cli.main()
+            commands.main()
             code = 0
         except SystemExit as stop:
             code = int(stop.code or 0)

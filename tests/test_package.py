@@ -11,38 +11,52 @@ import pytest
 import sam2unet
 
 SOURCE = Path(sam2unet.__file__).parent
+ROOMS = sorted(path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists())
+MODULES = {"errors", "files", "card", "progress"}
+"""Top-level modules that import no room; each room may import them."""
 MAY_IMPORT = {
-    "network": {"card"},
-    "data": {"errors", "files"},
-    "weights": {"errors", "files", "card", "network"},
-    "export": {"errors", "cache", "card", "device", "network"},
-    "evaluation": {"errors", "files", "memory", "data"},
-    "prediction": {"errors", "files", "cache", "card", "device", "network", "weights", "export", "data"},
-    "benchmark": {"errors", "files", "cache", "data", "evaluation", "prediction"},
-    "training": {"errors", "files", "device", "memory", "progress", "card", "network", "weights", "data", "evaluation"},
+    "system": set(),
+    "network": set(),
+    "data": {"system"},
+    "pages": {"data"},
+    "weights": {"network"},
+    "graph": {"network", "system"},
+    "runtime": {"graph", "network", "system", "weights"},
+    "evaluation": {"data", "pages", "system"},
+    "prediction": {"data", "network", "runtime", "system"},
+    "benchmark": {"data", "evaluation", "pages", "prediction", "runtime", "system"},
+    "training": {"data", "evaluation", "network", "pages", "system", "weights"},
+    "commands": {"benchmark", "data", "evaluation", "export", "prediction", "system", "training", "weights"},
 }
 
 
-def imported_rooms(file: Path) -> set[str]:
-    """The rooms of the package that a file imports, by relative or absolute name."""
-    rooms = set()
+def imported_modules(file: Path) -> set[str]:
+    """What a file of a room imports from the rest of the package, such as "data" or "data.pairs"."""
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):
             if node.level == 2 and node.module:
-                rooms.add(node.module.split(".")[0])
+                modules.add(node.module)
             elif node.level == 2:
-                rooms |= {alias.name for alias in node.names}
+                modules |= {alias.name for alias in node.names}
             elif (node.module or "").startswith("sam2unet"):
-                rooms |= set((node.module or "").split(".")[1:2])
+                modules.add((node.module or "").removeprefix("sam2unet."))
         elif isinstance(node, ast.Import):
-            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sam2unet.")}
-    return rooms
+            modules |= {a.name.removeprefix("sam2unet.") for a in node.names if a.name.startswith("sam2unet.")}
+    return modules
 
 
-@pytest.mark.parametrize("room", sorted(p.name for p in SOURCE.iterdir() if (p / "__init__.py").exists()))
-def test_arrows_between_rooms(room):
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_only_the_rooms_below_them(room):
     for file in (SOURCE / room).rglob("*.py"):
-        assert imported_rooms(file) - {room} <= MAY_IMPORT[room], file
+        rooms = {module.partition(".")[0] for module in imported_modules(file)}
+        assert rooms - {room, "__version__"} - MODULES <= MAY_IMPORT[room], file
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_are_entered_through_their_face(room):
+    for file in (SOURCE / room).rglob("*.py"):
+        assert not {module for module in imported_modules(file) if "." in module}, file
 
 
 def modules_after(statement: str) -> set[str]:
@@ -50,7 +64,7 @@ def modules_after(statement: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import sam2unet", "import sam2unet.cli"])
+@pytest.mark.parametrize("statement", ["import sam2unet", "import sam2unet.commands"])
 def test_opening_the_package_imports_nothing_heavy(statement):
     assert not {"torch", "numpy", "PIL", "lightning", "pydantic"} & modules_after(statement)
 

@@ -1,3 +1,5 @@
-from .cli import main
+"""`python -m sam2unet` runs the command."""
+
+from .commands import main
 
 main()

@@ -1,4 +1,4 @@
-"""The card of a network: what it needs to be used, beside its weights."""
+"""A network's card: everything needed to use the network, apart from its weights."""
 
 import dataclasses
 import json
@@ -6,67 +6,81 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STRIDE = 32
-"""Of the network's last stage: the sizes that it takes are multiples."""
+"""Total stride; height and width must be multiples of it."""
+IGNORED = 255
+"""Label of pixels that enter no loss and no metric."""
+RENAMED = {"stretch": "normalise_range"}
+"""Keys of cards written by 0.1, and their names today."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Card:
-    """It travels with the network, in model files and exported ones."""
+    """Travels with the network in model files and exported files."""
 
     trunk: str
+    """"tiny", "small", "base_plus" or "large"."""
     classes: int = 1
+    """1 for foreground against background; else the number of classes, including background (0)."""
     class_names: list[str] = field(default_factory=list)
-    """One name per class, background first where there are several; empty if unnamed."""
+    """One name per class, background first if there are several; empty if unnamed."""
     size: tuple[int, int] = (352, 352)
     """Height and width that images are resized to."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from RGB values in [0, 1]."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    stretch: bool = False
-    """Whether 16-bit images are stretched to their own range (else divided by 257)."""
+    """RGB values are divided by it after subtracting the mean."""
+    normalise_range: bool = False
+    """Scale 16-bit images from their own minimum and maximum to 0 and 255, instead of dividing by 257."""
     threshold: float = 0.5
-    """The probability that, taken as the border of the object, gave the highest mean Dice in validation."""
+    """Probability threshold with the highest mean Dice in validation."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """Scores of validation at the epoch of these weights."""
     recipe: dict[str, Any] = field(default_factory=dict)
+    """The recipe of the training run."""
 
     def to_json(self) -> str:
-        """As files hold it."""
+        """The text stored in files."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """What `to_json` wrote.
+        """Parse what `to_json` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no card.
+            KeyError, TypeError, ValueError: the text is not a card.
         """
         return cls.from_dict(json.loads(text))
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Card":
-        """See `from_json`; keys of later versions are left out."""
-        content = dict(content)
+        """Build a card from parsed JSON; 0.1's key names are accepted, unknown keys (of later versions) dropped."""
+        content = {RENAMED.get(key, key): value for key, value in content.items()}
         for key in ("size", "mean", "std"):
             content[key] = tuple(content[key])  # JSON has lists only
         return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})
 
 
 def nearest_sizes(length: int) -> tuple[int, ...]:
-    """The multiples of 32 on both sides of `length`, at least 32; `length` alone if it is one."""
+    """The multiples of 32 on either side of `length`, at least 32; `length` alone if it is a multiple."""
     below = max(STRIDE, length // STRIDE * STRIDE)
     return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
 
 
 def nearest_multiple(length: float) -> int:
-    """The multiple of 32 that is nearest to `length`, at least 32."""
+    """The multiple of 32 nearest to `length`, at least 32."""
     return min(nearest_sizes(int(length)), key=lambda near: abs(near - length))
 
 
 def check_size(height: int, width: int) -> None:
-    """Raise a ValueError that names the nearest sizes that work unless both are multiples of 32."""
+    """Check that both are multiples of 32.
+
+    Raises:
+        ValueError: one is not; the message names the nearest sizes.
+    """
     wrong = [
         f"{name} {length} (nearest: {' or '.join(map(str, nearest_sizes(length)))})"
         for name, length in (("height", height), ("width", width))
         if length < STRIDE or length % STRIDE
     ]
     if wrong:
-        raise ValueError(f"the network takes multiples of {STRIDE}: {', '.join(wrong)}")
+        raise ValueError(f"height and width must be multiples of {STRIDE}: {', '.join(wrong)}")

@@ -1,16 +1,29 @@
-"""What ends a command: bad input, and a wish to stop."""
+"""Why a call ends early: unusable input, or a request to stop."""
 
 
 class InputError(ValueError):
-    """What the caller gave can't be used; the commands print the message alone and exit with 2."""
+    """Input that can't be used; the message says what is wrong, where, and what to do.
+
+    Args:
+        message: one sentence.
+        parameters: names of the parameters that the way out would change, such as "out". The commands append them as
+            options, so that the library itself names none.
+    """
+
+    def __init__(self, message: str, *parameters: str):
+        super().__init__(message)
+        self.parameters = parameters
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, ...]]:
+        return type(self), (str(self), *self.parameters)
 
 
 class Stopped(Exception):
-    """Training was asked to stop and has saved; the message says how to go on.
+    """Training was asked to stop and has saved its state.
 
     Args:
-        message: a sentence.
-        code: the exit code, 128 and the number of the signal.
+        message: one sentence that says how to go on.
+        code: the exit code, 128 plus the signal's number.
     """
 
     def __init__(self, message: str, code: int):

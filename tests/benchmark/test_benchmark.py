@@ -14,10 +14,10 @@ from scipy.stats import bootstrap
 
 import sam2unet
 from sam2unet.benchmark import intervals, published_map
-from sam2unet.data.catalogue import catalogue
-from sam2unet.evaluation import Evaluated
+from sam2unet.benchmark.catalogue import catalogue
+from sam2unet.evaluation import ImageScores
 
-from ..data.test_catalogue import SETS, pairs
+from .test_catalogue import SETS, pairs
 
 RNG = np.random.default_rng(0)
 LAYOUTS = {
@@ -146,7 +146,7 @@ def test_maps_are_kept_while_the_model_is_the_same(measured, network, tmp_path):
 
 def test_intervals_are_those_of_scipy():
     values, curves = RNG.random((40, 2)), RNG.random((40, 256)).astype(np.float32)
-    pictures = [Evaluated("", Path(), Path(), None, {"S": a, "MAE": b}, curve)
+    pictures = [ImageScores("", Path(), Path(), None, {"S": a, "MAE": b}, curve)
                 for (a, b), curve in zip(values.tolist(), curves, strict=True)]  # fmt: skip
     found = intervals(pictures, ["S", "F_max", "MAE"])
     for name, column in (("S", values[:, 0]), ("MAE", values[:, 1])):

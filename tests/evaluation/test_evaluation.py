@@ -13,7 +13,7 @@ from PIL import Image
 import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.evaluation import Options, evaluate_folder
-from sam2unet.evaluation.maps import read_map
+from sam2unet.evaluation.prediction_file import read_map
 
 RNG = np.random.default_rng(0)
 AS_SAVED = ("Dice", "IoU", "precision", "recall", "specificity", "BER", "HD95", "ASD", "boundary_F")

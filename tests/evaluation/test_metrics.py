@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sam2unet.evaluation import score
-from sam2unet.evaluation.surface import surface_metrics
+from sam2unet.evaluation.boundary import boundary_metrics
 
 RNG = np.random.default_rng(0)
 PAIRS = int(os.environ.get("SAM2UNET_PAIRS", 5))
@@ -64,7 +64,7 @@ def reference(found, truth):
         overlap = sod.FmeasureV2({
             "Dice": sod.DICEHandler(with_dynamic=True, with_adaptive=False),
             "IoU": sod.IOUHandler(with_dynamic=True, with_adaptive=False),
-            "false_alarms": sod.FPRHandler(with_dynamic=True, with_adaptive=False),
+            "FPR": sod.FPRHandler(with_dynamic=True, with_adaptive=False),
         })  # fmt: skip
         for metric in (mae, s, e, f, w, overlap):
             metric.step(pred=found, gt=truth)
@@ -145,7 +145,7 @@ def test_distances_are_those_of_all_pairs_of_outline_pixels():
         there, back = apart.min(axis=1), apart.min(axis=0)
         near = math.ceil(0.008 * math.hypot(*shape))
         p, r = np.mean(there <= near), np.mean(back <= near)
-        assert surface_metrics(found, truth) == pytest.approx(
+        assert boundary_metrics(found, truth) == pytest.approx(
             {"HD95": np.percentile([*there, *back], 95), "ASD": (there.mean() + back.mean()) / 2,
              "boundary_F": 2 * p * r / (p + r)}
         )  # fmt: skip
@@ -153,8 +153,8 @@ def test_distances_are_those_of_all_pairs_of_outline_pixels():
 
 def test_distances_where_there_is_no_outline():
     nothing, something = np.zeros((9, 9), bool), np.eye(9, dtype=bool)
-    assert surface_metrics(nothing, nothing) == {"HD95": 0, "ASD": 0, "boundary_F": 1}
-    one = surface_metrics(nothing, something)
+    assert boundary_metrics(nothing, nothing) == {"HD95": 0, "ASD": 0, "boundary_F": 1}
+    one = boundary_metrics(nothing, something)
     assert math.isnan(one["HD95"])
     assert math.isnan(one["ASD"])
     assert one["boundary_F"] == 0

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam2unet.network import TrunkShape
+from sam2unet.network import HieraConfig
 
 
 def layer_norm(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def receptive_field(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return (conv("join", torch.cat(outs, dim=1)) + conv("shortcut", x)).clamp(min=0)
 
 
-def forward(w: dict[str, Tensor], shape: TrunkShape, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def forward(w: dict[str, Tensor], shape: HieraConfig, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(main, side16, side8) of a state dict `w`, batch norm in eval mode."""
     x = F.conv2d(images, w["trunk.patch_embed.proj.weight"], w["trunk.patch_embed.proj.bias"], 4, 3).permute(0, 2, 3, 1)
     grid = F.interpolate(w["trunk.pos_embed"], size=x.shape[1:3], mode="bicubic")

@@ -112,7 +112,7 @@ def test_pooling_equals_torch(dtype):
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("biased", [False, True])
 def test_attention_by_the_book(fused, biased, monkeypatch):
-    monkeypatch.setattr(hiera, "FUSED_FROM", 0 if fused else hiera.FUSED_FROM)
+    monkeypatch.setattr(hiera, "MIN_SCORES_FOR_FUSED", 0 if fused else hiera.MIN_SCORES_FOR_FUSED)
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, n, 5, dtype=torch.float64, requires_grad=True) for n in (4, 7, 7))
     added = torch.randn(7, dtype=torch.float64) if biased else None

@@ -5,7 +5,7 @@ import pytest
 import torch
 from fill import image, mask
 
-from sam2unet.network import TRUNKS, SAM2UNet, deep_supervision_loss, structure_loss
+from sam2unet.network import HIERA_CONFIGS, SAM2UNet, deep_supervision_loss, structure_loss
 from sam2unet.weights.state_dict_adapter import from_upstream
 
 from .padded_reference import forward as padded_forward
@@ -29,7 +29,7 @@ def test_logits_equal_the_authors(case, trunk, size, golden, upstream_state):
         expected = golden[f"{case}/{name}"]
         found = logits[:, 0, ::4, ::4].numpy().reshape(expected.shape)
         assert np.abs(found - expected).max() < 5e-5 * expected.std()
-    if case in TRUNKS:
+    if case in HIERA_CONFIGS:
         for number, feature in enumerate(features, start=1):
             found = np.array([feature.mean(), feature.std()])
             np.testing.assert_allclose(found, golden[f"{case}/feature{number}_mean_std"], rtol=1e-3, atol=1e-4)
@@ -45,7 +45,7 @@ def test_exact_attention_equals_padding(size, network):
     images = torch.from_numpy(image(*size, 2)).double()
     with torch.inference_mode():
         found = model(images, deep_supervision=True)
-        expected = padded_forward(model.state_dict(), TRUNKS["nano"], images)
+        expected = padded_forward(model.state_dict(), HIERA_CONFIGS["nano"], images)
     for ours, reference in zip(found, expected, strict=True):
         assert (ours - reference).abs().max() < 1e-9 * reference.std()
 

@@ -23,7 +23,7 @@ def peak(network, tmp_path, peak_of):
     """Of a prediction, in bytes."""
     model = export_model(network(), tmp_path, "m", "onnx")
     words = ("predict", model, "--out", tmp_path / "out", "--quiet", "--overwrite")
-    return lambda folder, *options: peak_of("from sam2unet.cli import main; main()", *words, folder, *options)[1]
+    return lambda folder, *options: peak_of("from sam2unet.commands import main; main()", *words, folder, *options)[1]
 
 
 def test_a_picture_takes_bytes_for_its_pixels(peak, tmp_path, photo):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,11 @@ from rich.console import Console
 
 from sam2unet import Predictor, Views
 from sam2unet.data import find_pairs, read_mask
-from sam2unet.device import device_of_rank
 from sam2unet.export import export_model
 from sam2unet.prediction import Outputs, find_inputs, predict_folder
 from sam2unet.prediction.drawing import soft_edge
 from sam2unet.progress import progress_bar
+from sam2unet.system import local_device
 
 RNG = np.random.default_rng(0)
 COMMAND = Path(sys.executable).with_name("sam2unet")
@@ -153,7 +154,7 @@ def test_a_line_of_json_for_each_picture(predict, folder, tmp_path):
 
 def test_several_classes_have_maps_tables_and_no_bit(network, run, folder, tmp_path):
     model = network(classes=3)
-    model.card.class_names = ["nothing", "cat", "dog"]
+    model.card = replace(model.card, class_names=["nothing", "cat", "dog"])
     words = (export_model(model, tmp_path, "m", "onnx"), folder, "--out", tmp_path / "out")
     assert run("predict", *words, *saves(*ALL)).code == 0
     out = tmp_path / "out"
@@ -304,13 +305,15 @@ def test_processes_of_torchrun_share_the_cores(network, tmp_path, monkeypatch):
 
 
 def test_each_process_of_torchrun_has_its_gpu(monkeypatch):
-    monkeypatch.setattr("sam2unet.device.surely_cpu", lambda name: name == "cpu")
-    monkeypatch.setattr("sam2unet.device.find_device", lambda name: torch.device("cuda" if name == "auto" else name))
-    assert device_of_rank("auto") == "auto"
+    monkeypatch.setattr("sam2unet.system.device.is_known_cpu", lambda name: name == "cpu")
+    monkeypatch.setattr(
+        "sam2unet.system.device.find_device", lambda name: torch.device("cuda" if name == "auto" else name)
+    )
+    assert local_device("auto") == "auto"
     monkeypatch.setenv("LOCAL_RANK", "2")
-    assert [device_of_rank(name) for name in ("auto", "cuda", "cuda:0", "cpu")] == ["cuda:2", "cuda:2", "cuda:0", "cpu"]
-    monkeypatch.setattr("sam2unet.device.find_device", lambda name: torch.device("mps"))
-    assert device_of_rank("auto") == "auto"
+    assert [local_device(name) for name in ("auto", "cuda", "cuda:0", "cpu")] == ["cuda:2", "cuda:2", "cuda:0", "cpu"]
+    monkeypatch.setattr("sam2unet.system.device.find_device", lambda name: torch.device("mps"))
+    assert local_device("auto") == "auto"
 
 
 def test_the_bar_says_how_many_a_second_and_how_long_still():

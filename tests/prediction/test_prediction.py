@@ -1,6 +1,7 @@
 """Predictor and the predict command."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from sam2unet import Predictor
 from sam2unet.errors import InputError
-from sam2unet.prediction import find_inputs, mask_picture, overlay, predict_folder
+from sam2unet.prediction import find_inputs, mask_image, overlay, predict_folder
 from sam2unet.weights import load_model, save_model
 
 RNG = np.random.default_rng(0)
@@ -58,7 +59,7 @@ def test_sixteen_bits_are_stretched_as_the_card_says(network, tmp_path):
     Image.fromarray(dim).save(tmp_path / "dim.png")
     model = network()
     for stretch in (False, True):
-        model.card.stretch = stretch
+        model.card = replace(model.card, normalise_range=stretch)
         eight = (dim - dim.min()) * (255 / np.ptp(dim)) if stretch else dim / 257
         grey = np.repeat(eight.round().astype(np.uint8)[..., None], 3, axis=2)
         predictor = Predictor(model, device="cpu")
@@ -243,7 +244,7 @@ def test_upstream_checkpoint_predicts(run, upstream_state, folder, tmp_path):
 
 def test_class_masks_are_index_pictures_with_a_palette():
     indices = RNG.integers(0, 3, (20, 30), dtype=np.uint8)
-    picture = mask_picture(indices, classes=3)
+    picture = mask_image(indices, classes=3)
     assert picture.mode == "P"
     np.testing.assert_array_equal(np.asarray(picture), indices)
     colours = np.asarray(picture.convert("RGB"))
@@ -263,7 +264,7 @@ def test_overlays_leave_the_rest_alone_and_outline_the_mask():
 
 def test_the_threshold_is_a_number_or_the_models_own(network, scenes, tmp_path, run):
     model = network()
-    model.card.threshold = 0.7
+    model.card = replace(model.card, threshold=0.7)
     save_model(model, tmp_path / "model.safetensors")
     image = next((scenes / "test/images").iterdir())
     found = {}

@@ -10,7 +10,7 @@ from sam2unet import Predictor, Views
 from sam2unet.errors import InputError
 from sam2unet.export import export_model
 from sam2unet.prediction import predictor as predictor_module
-from sam2unet.prediction.views import Grid, Side
+from sam2unet.prediction.views import Grid, TileAxis
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ def predictors(model, *views, **options):
 @pytest.mark.parametrize("length", [33, 70, 71, 100, 143, 1000])
 def test_tiles_cover_a_side_evenly_and_weigh_one_everywhere(length, tile, overlap):
     tile = min(length, tile)
-    side = Side(length, tile, overlap)
+    side = TileAxis(length, tile, overlap)
     assert side.starts[0] == 0
     assert side.starts[-1] + tile == length
     steps, most = np.diff(side.starts), int(tile * (1 - overlap))
@@ -40,7 +40,7 @@ def test_tiles_cover_a_side_evenly_and_weigh_one_everywhere(length, tile, overla
 
 
 def test_weights_rise_smoothly_where_two_tiles_overlap():
-    first, second = Side(100, 60, 1 / 3).weights
+    first, second = TileAxis(100, 60, 1 / 3).weights
     ramp = np.sin(np.pi / 2 * (np.arange(20) + 0.5) / 20) ** 2
     np.testing.assert_allclose(second[:20], ramp, atol=1e-6)
     np.testing.assert_allclose(first[40:], ramp[::-1], atol=1e-6)
@@ -48,7 +48,7 @@ def test_weights_rise_smoothly_where_two_tiles_overlap():
 
 
 def test_blending_is_the_weighted_mean_of_resized_tiles():
-    grid = Grid(Side(90, 40, 0.25), Side(130, 50, 0.5))
+    grid = Grid(TileAxis(90, 40, 0.25), TileAxis(130, 50, 0.5))
     logits = RNG.standard_normal((len(grid), 2, 16, 24)).astype(np.float32)
     total, weight = np.zeros((2, 90, 130)), np.zeros((90, 130))
     for i, (left, top, right, bottom) in enumerate(
@@ -162,7 +162,7 @@ def test_strips_are_the_whole(classes, tile, kept, network, photo, monkeypatch):
      (("--scales", "1;2"), "--scales 1;2: give numbers"), (("--min-part", -1), "min_part"),
      (("--mask-bits", 4), "mask_bits is 4"), (("--save", "gold"), "unknown output 'gold'"),
      (("--shard", "3/2"), "--shard is '3/2'"),
-     (("--most-pixels", 0), "most_pixels is 0")],
+     (("--most-pixels", 0), "max_pixels is 0")],
 )  # fmt: skip
 def test_options_out_of_range_are_one_sentence(options, said, run, model_file, scenes, tmp_path):
     result = run("predict", model_file, scenes / "test", "--out", tmp_path / "out", *options)

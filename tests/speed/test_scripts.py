@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_predictions_are_timed_against_each_other_and_compared(tmp_path):
 
 def test_a_folder_is_timed_beside_the_network_alone(scenes, tmp_path):
     model = SAM2UNet("tiny")
-    model.card.size = (32, 32)
+    model.card = replace(model.card, size=(32, 32))
     save_model(model, tmp_path / "model.safetensors")
     words = [tmp_path / "model.safetensors", scenes / "test", "--rounds", "1", "--backend", "torch"]
     done = subprocess.run(

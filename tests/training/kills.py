@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 
-from sam2unet.network import TRUNKS, TrunkShape
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from nano import register
 
-TRUNKS["nano"] = TrunkShape(16, 1, (1, 1, 2, 1), (3,), (8, 4, 14, 7), 7)
+register()
 
 
 def train(data: str, out: Path, settings: dict) -> None:

@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 
 import sam2unet
 from sam2unet.errors import InputError
-from sam2unet.network import TRUNKS, structure_loss
+from sam2unet.network import HIERA_CONFIGS, structure_loss
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model
-from sam2unet.training.callbacks import AverageWeights, Pace
-from sam2unet.training.data_module import training_batches
-from sam2unet.training.module import SegmentationModule, recomputed_blocks
+from sam2unet.training.callbacks import EMA, EtaEstimator
+from sam2unet.training.loading import training_batches
+from sam2unet.training.module import SegmentationModule, num_checkpointed_blocks
 from sam2unet.weights import load_model, save_model
 
 SHORT = {"trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 1, "batch_size": 4, "workers": 0}
@@ -85,7 +85,7 @@ def test_the_average_follows_the_weights(network):
 
     model, recipe = network().train(), load_recipe("general", SHORT | {"ema": 0.5})
     model.trunk.requires_grad_(False)
-    module, trainer, average = SegmentationModule(model, recipe, [], 1, 10), Trainer(), AverageWeights(0.5)
+    module, trainer, average = SegmentationModule(model, recipe, [], 1, 10), Trainer(), EMA(0.5)
     average.on_train_start(trainer, module)
     name = "decoder.heads.0.bias"
     expected = model.get_parameter(name).detach().double().numpy().copy()
@@ -225,7 +225,7 @@ def test_an_augmentation_of_ones_own(scenes, tmp_path):
 def test_what_is_left_is_told_from_steady_steps(monkeypatch):
     clock = iter([0.0, 9, 9, 18, 18, 20, 20, 21, 21, 22, 22, 23, 23, 33, 33])
     monkeypatch.setattr("sam2unet.training.callbacks.time.monotonic", lambda: next(clock))
-    pace = Pace()
+    pace = EtaEstimator()
     assert pace.left(5, 1) is None
     pace.begin()
     for _ in range(6):  # 9, 9 and 2 seconds to get going, then one each
@@ -235,8 +235,8 @@ def test_what_is_left_is_told_from_steady_steps(monkeypatch):
 
 
 def test_recomputing_saves_the_same_weights(scenes, tmp_path):
-    for name, recompute in (("a", 0), ("b", 0.5)):
-        train(scenes, tmp_path / name, recompute=recompute, precision="32-true")
+    for name, activation_checkpointing in (("a", 0), ("b", 0.5)):
+        train(scenes, tmp_path / name, activation_checkpointing=activation_checkpointing, precision="32-true")
     a, b = (load_file(tmp_path / name / "last.safetensors") for name in "ab")
     assert all(torch.equal(a[key], b[key]) for key in a)
 
@@ -247,9 +247,9 @@ def test_recomputing_saves_the_same_weights(scenes, tmp_path):
      ("tiny", "auto", "cpu", 0), ("tiny", 0.5, "cuda", 6), ("tiny", 1, "cpu", 12), ("tiny", True, "cpu", 12),
      ("large", False, "cpu", 0)],
 )  # fmt: skip
-def test_how_many_blocks_are_recomputed(trunk, wanted, device, blocks):
-    recipe = load_recipe("general", {"trunk": trunk, "recompute": wanted})
-    assert recomputed_blocks(recipe, torch.device(device), sum(TRUNKS[trunk].stages)) == blocks
+def test_how_many_blocks_are_activation_checkpointingd(trunk, wanted, device, blocks):
+    recipe = load_recipe("general", {"trunk": trunk, "activation_checkpointing": wanted})
+    assert num_checkpointed_blocks(recipe, torch.device(device), sum(HIERA_CONFIGS[trunk].stages)) == blocks
 
 
 def test_a_picture_that_goes_while_training_is_one_sentence(scenes, tmp_path):
@@ -294,7 +294,7 @@ def test_a_frozen_trunk_in_bf16_changes_nothing_but_memory(scenes, network, tmp_
     for name in "ab":
         weights = str(tmp_path / "trunk.safetensors")
         runs.append(train(scenes, tmp_path / name, trunk_weights=weights, precision="bf16-mixed", loss=loss))
-        monkeypatch.setattr("sam2unet.training.module.narrow_frozen", lambda model: None)
+        monkeypatch.setattr("sam2unet.training.module.cast_frozen_to_bf16", lambda model: None)
     assert kinds[0] == torch.bfloat16
     assert kinds[-1] == torch.float32
     a, b = (load_file(run.last) for run in runs)

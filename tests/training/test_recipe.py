@@ -1,5 +1,7 @@
 """Recipes: what they resolve to, and what they refuse."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -95,11 +97,11 @@ def test_task_recipes_say_only_where_they_differ():
 
 def test_a_model_file_repeats_its_recipe(network, tmp_path):
     model, recipe = network(), load_recipe("general", {"epochs": 7, "zoom": [0.5, 2], "class_names": ["thing"]})
-    model.card.recipe = recipe.model_dump(mode="json")
+    model.card = replace(model.card, recipe=recipe.model_dump(mode="json"))
     save_model(model, tmp_path / "old.safetensors")
     assert load_recipe(tmp_path / "old.safetensors") == recipe
     assert load_recipe(tmp_path / "old.safetensors", {"epochs": 1}).epochs == 1
-    model.card.recipe = {}
+    model.card = replace(model.card, recipe={})
     save_model(model, tmp_path / "none.safetensors")
     torch.save({"x": torch.zeros(1)}, tmp_path / "upstream.pth")
     for name in ("none.safetensors", "upstream.pth"):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 import sam2unet
 from sam2unet.data import write_scenes
 from sam2unet.errors import InputError
-from sam2unet.training.resume import ResumeFiles, locked
+from sam2unet.training.checkpoints import ResumeFiles, locked
 
 KILLS = Path(__file__).with_name("kills.py")
 SHORT = {

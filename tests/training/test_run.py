@@ -93,7 +93,7 @@ def test_what_cannot_be_trained_is_told_before_anything_is_written(scenes, tmp_p
 def test_a_cached_trunk_that_changed_is_an_error_and_no_reason_for_scratch(scenes, tmp_path, run, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "cached.pt").write_bytes(b"other")
-    monkeypatch.setattr("sam2unet.weights.hub.cached", lambda name: tmp_path / "cached.pt")
+    monkeypatch.setattr("sam2unet.weights.hub.cached_file", lambda name: tmp_path / "cached.pt")
     pins = tmp_path / "sam2unet/pins.json"
     pins.parent.mkdir()
     for content, message in (('{"sam2_hiera_tiny": "0"}', "pinned at first use"), ("{", "pins.json: damaged")):

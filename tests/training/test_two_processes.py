@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from sam2unet.data import find_pairs
-from sam2unet.data.dataset import At, EpochBatches, PairDataset, Preparation
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, deep_supervision_loss
 from sam2unet.training import load_recipe, train
-from sam2unet.training.scores import dice_curves
+from sam2unet.training.samples import EpochBatchSampler, PairDataset, Preprocessing, SampleKey
+from sam2unet.training.validation_scores import dice_curves
 from sam2unet.weights import load_model
 
 from .two_processes import RECIPE
@@ -43,7 +43,7 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def samples(data: Path, part: str, recipe) -> PairDataset:
     card = SAM2UNet("nano").card
-    return PairDataset(find_pairs(data).pairs[part], Preparation((64, 64), card.mean, card.std), recipe.seed)
+    return PairDataset(find_pairs(data).pairs[part], Preprocessing((64, 64), card.mean, card.std), recipe.seed)
 
 
 def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
@@ -59,7 +59,7 @@ def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs, eta_min=1e-7)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for epoch in range(recipe.epochs):
-        orders = [EpochBatches(len(dataset), 1, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
+        orders = [EpochBatchSampler(len(dataset), 1, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
         for order in orders:
             order.set_epoch(epoch)
         for batches in zip(*orders, strict=True):
@@ -89,7 +89,7 @@ def test_two_processes_equal_the_average_of_two_halves(data, tmp_path):
     # Three pictures on two processes: the mean is over the pictures, not over the processes.
     expected.load_state_dict({name: first[name] for name in expected.state_dict()})
     dataset = samples(data, "val", load_recipe("general", RECIPE))
-    images, targets = (torch.stack([dataset[At(0, i, (64, 64))][k] for i in range(3)]) for k in (0, 1))
+    images, targets = (torch.stack([dataset[SampleKey(0, i, (64, 64))][k] for i in range(3)]) for k in (0, 1))
     with torch.inference_mode():
         dice = dice_curves(expected.eval()(images.double()), targets)[:, 49]
     assert first["val_dice"].item() == pytest.approx(dice.mean().item(), abs=1e-6)

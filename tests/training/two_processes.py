@@ -9,21 +9,22 @@ from pathlib import Path
 
 import torch
 
-from sam2unet.network import TRUNKS, TrunkShape
 from sam2unet.training import train
+from sam2unet.training.checkpoints import ResumeFiles
 from sam2unet.training.module import SegmentationModule
-from sam2unet.training.resume import ResumeFiles
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from nano import register
 
 RECIPE = {
     "trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 2, "batch_size": 1, "workers": 0,
     "precision": "64-true", "lr_schedule": "epoch", "warmup": 0, "clip_norm": None, "min_lr": 1e-7, "trunk_lr": 1e-3,
     "flip_vertical": 0, "flip_horizontal": 0, "save_minutes": 0,
 }  # fmt: skip
-NANO = TrunkShape(16, 1, (1, 1, 2, 1), (3,), (8, 4, 14, 7), 7)
 
 
 def main(data: Path, out: Path, saves: int) -> None:
-    TRUNKS["nano"] = NANO
+    register()
     torch.set_num_threads(1)
     state, real, written = {}, ResumeFiles.save_checkpoint, []
 

@@ -10,7 +10,7 @@ from fill import image
 from safetensors.torch import save_file
 
 from sam2unet.errors import InputError
-from sam2unet.network import TRUNKS, SAM2UNet
+from sam2unet.network import HIERA_CONFIGS, SAM2UNet
 from sam2unet.weights import inspect_file, load_model, load_trunk, read_trunk, tensor_digests
 
 from ..conftest import PARITY
@@ -145,4 +145,4 @@ def test_upstream_checkpoints_of_all_trunks_have_known_shapes(upstream_state, tm
         shapes = json.loads((PARITY / f"state_dict_{trunk}.json").read_text())
         torch.save({k: torch.zeros(()).expand(v) for k, v in shapes.items()}, tmp_path / "SAM2-UNet.pth")
         assert load_model(tmp_path / "SAM2-UNet.pth").card.trunk == trunk
-        assert trunk in TRUNKS
+        assert trunk in HIERA_CONFIGS

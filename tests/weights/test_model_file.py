@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, TrunkSource
-from sam2unet.weights import inspect_file, load_model, load_trunk, narrow_frozen, save_model, tensor_digests
+from sam2unet.weights import cast_frozen_to_bf16, inspect_file, load_model, load_trunk, save_model, tensor_digests
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def names(path):
 def test_a_frozen_trunk_from_a_file_is_left_out_and_found_again(network, trunk_file, tmp_path):
     model = network(classes=3)
     load_trunk(model, trunk_file)
-    model.card.class_names, model.card.metrics = ["ground", "a", "b"], {"val_dice": 0.5}
+    model.card = replace(model.card, class_names=["ground", "a", "b"], metrics={"val_dice": 0.5})
     save_model(model, tmp_path / "model.safetensors")
     assert not [name for name in names(tmp_path / "model.safetensors") if name.startswith("trunk.")]
     again = load_model(tmp_path / "model.safetensors")
@@ -163,7 +164,7 @@ def test_frozen_matrices_in_bf16_are_left_out_unless_they_changed(network, trunk
     load_trunk(model, trunk_file)
     model.trunk.blocks[-1].requires_grad_(True)
     exact = logits(model)
-    narrow_frozen(model)
+    cast_frozen_to_bf16(model)
     kinds = {name: p.dtype for name, p in model.trunk.named_parameters()}
     assert kinds["blocks.0.attn.qkv.weight"] == kinds["blocks.0.mlp.layers.1.bias"] == torch.bfloat16
     assert kinds["blocks.0.norm1.weight"] == kinds["pos_embed"] == kinds["patch_embed.proj.weight"] == torch.float32
@@ -185,5 +186,5 @@ def test_frozen_matrices_in_bf16_are_left_out_unless_they_changed(network, trunk
 def test_a_trunk_that_is_in_no_file_is_not_narrowed(network):
     model = network()
     model.trunk.requires_grad_(False)
-    narrow_frozen(model)
+    cast_frozen_to_bf16(model)
     assert {p.dtype for p in model.parameters()} == {torch.float32}

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation import Evaluated
+from ..evaluation import ImageScores
 
 SAMPLES = 2000
 CHUNK = 100
 
 
 def intervals(
-    pictures: Sequence[Evaluated], metrics: Iterable[str], share: float = 0.95
+    pictures: Sequence[ImageScores], metrics: Iterable[str], share: float = 0.95
 ) -> dict[str, tuple[float, float]]:
     """The percentile bootstrap's interval of each metric, by name.
 

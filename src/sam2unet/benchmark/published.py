@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..cache import file_digest
 from ..data import Pair
-from ..files import appearing
+from ..files import atomic_path
 from ..prediction import Predictor
+from ..runtime import file_digest
 
 
 def published_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ def predict_set(
     todo = [pair for pair in pairs if not _is_of(files[pair.key], pair.image)]
     done = len(pairs) - len(todo)
     for pair, prediction in zip(todo, predictor.predict_many(pair.image for pair in todo), strict=True):
-        with appearing(files[pair.key]) as partial:
+        with atomic_path(files[pair.key]) as partial:
             Image.fromarray(published_map(prediction.probability)).save(partial)
         done += 1
         progress(done, len(pairs))
@@ -49,7 +49,7 @@ def _is_of(saved: Path, picture: Path) -> bool:
     return saved.is_file() and saved.stat().st_mtime_ns >= picture.stat().st_mtime_ns
 
 
-def fingerprint(model: Path, predictor: Predictor) -> str:
+def model_fingerprint(model: Path, predictor: Predictor) -> str:
     """Of a model file, which names the trunk that it needs, and of what else its maps depend on."""
     facts = (file_digest(model), predictor.card.size, predictor.backend.name)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

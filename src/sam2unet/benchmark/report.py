@@ -3,10 +3,10 @@
 import html
 from pathlib import Path
 
-from ..evaluation.page import OUTCOMES, legend, page
 from ..evaluation.report import case_figure, curve_charts
-from ..files import appearing
-from .run import Benchmark, Measured
+from ..files import atomic_path
+from ..pages import OUTCOMES, legend, page
+from .run import Benchmark, MethodResult
 from .tables import tables
 
 WORST = 6
@@ -24,7 +24,7 @@ def write_page(path: Path, result: Benchmark, title: str) -> None:
 <p class="dim">?: no source confirms what was reported. –: not measured.</p>
 {f"<h2>Mind</h2><ul>{remarks}</ul>" if remarks else ""}
 {sections}"""
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text(page(title, body), encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ def _table(rows: list[list[str]], sets: list[str], metrics: tuple[str, ...]) -> 
             "</table></div>")  # fmt: skip
 
 
-def _section(row: Measured) -> str:
+def _section(row: MethodResult) -> str:
     """A method on a set."""
     spans = ", ".join(f"{name} {row.metrics[name]:.3f} ({low:.3f} to {high:.3f})" for name, (low, high) in
                       row.intervals.items())  # fmt: skip

@@ -7,19 +7,20 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data import Pair, Polygons, is_picture, match, walk
-from ..data.catalogue import BenchmarkSet, Finding, catalogue
+from ..data import Pair, Polygons, is_image, match, walk
 from ..errors import InputError
-from ..evaluation import Compared, Evaluated, Evaluation, Options, evaluate_pairs, find_predictions
+from ..evaluation import Evaluation, EvaluationPair, ImageScores, Options, evaluate_pairs, find_predictions
 from ..prediction import Predictor
 from .bootstrap import intervals
-from .published import fingerprint, predict_set
+from .catalogue import BenchmarkSet, catalogue
+from .found_sets import CatalogueScan
+from .published import model_fingerprint, predict_set
 
 Progress = Callable[[int, int], object]
 
 
 @dataclass
-class Measured:
+class MethodResult:
     """One method on one set."""
 
     method: str
@@ -36,8 +37,8 @@ class Measured:
 class Benchmark:
     """All methods on all sets, the paper's order; and what was not as it should be, in sentences."""
 
-    finding: Finding
-    rows: list[Measured] = field(default_factory=list)
+    finding: CatalogueScan
+    rows: list[MethodResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     failed: bool = False
     """Whether something that is there could not be measured."""
@@ -53,7 +54,7 @@ class Benchmark:
 
 
 def benchmark(
-    finding: Finding,
+    finding: CatalogueScan,
     out: Path,
     model: Path | None = None,
     maps: Mapping[str, Path] | None = None,
@@ -88,7 +89,7 @@ def benchmark(
     predictor = Predictor(model, device, precision="float32", trunk_weights=trunk_weights) if model else None
     if predictor and predictor.card.classes > 1:
         raise InputError(f"the benchmark's sets have one class, {model} has {predictor.card.classes}")
-    folder = out / "maps" / fingerprint(model, predictor) if model and predictor else out
+    folder = out / "maps" / model_fingerprint(model, predictor) if model and predictor else out
     found_maps = {method: _maps_by_set(path, finding.sets) for method, path in (maps or {}).items()}
     name = "" if not model else model.resolve().parent.name if model.stem in ("best", "last") else model.stem
     if name in found_maps:
@@ -112,7 +113,9 @@ def benchmark(
                 continue
             matched = {mask: map_ for map_, mask in match(by_set[one.name], {p.key: p.mask for p in pairs}).items()}
             items = [
-                Compared(p.key, by_set[one.name][matched[p.key]], p.mask, p.image) for p in pairs if p.key in matched
+                EvaluationPair(p.key, by_set[one.name][matched[p.key]], p.mask, p.image)
+                for p in pairs
+                if p.key in matched
             ]
             missing = [pair.mask for pair in pairs if pair.key not in matched]
             with result.told(f"{method} on {one.name}"):
@@ -133,10 +136,10 @@ class _Measure:
     progress: Callable[[str], AbstractContextManager[Progress]]
 
     def __call__(
-        self, method: str, one: BenchmarkSet, items: Sequence[Compared], missing: Sequence[Path | Polygons] = ()
-    ) -> Measured:
+        self, method: str, one: BenchmarkSet, items: Sequence[EvaluationPair], missing: Sequence[Path | Polygons] = ()
+    ) -> MethodResult:
         """Raise InputError if no map could be scored."""
-        pictures: list[Evaluated] = []
+        pictures: list[ImageScores] = []
         if missing and self.options.strict:
             raise InputError(f"{len(missing)} maps are missing, such as that of {missing[0]}")
         with self.progress(f"evaluating {method} on {one.name}") as progress:
@@ -145,17 +148,17 @@ class _Measure:
             )
         evaluation.check(items[0].prediction.parent if items else Path(method))
         metrics = evaluation.totals.metrics()
-        return Measured(method, one, evaluation, metrics, intervals(pictures, catalogue()[one.task].metrics))
+        return MethodResult(method, one, evaluation, metrics, intervals(pictures, catalogue()[one.task].metrics))
 
 
 def _measure_model(
     name: str, one: BenchmarkSet, predictor: Predictor, pairs: Sequence[Pair], out: Path, measure: _Measure
-) -> Measured:
+) -> MethodResult:
     started = time.perf_counter()
     with measure.progress(f"predicting {one.name}") as progress:
         files, new = predict_set(predictor, pairs, out, progress)
     seconds = time.perf_counter() - started
-    row = measure(name, one, [Compared(pair.key, files[pair.key], pair.mask, pair.image) for pair in pairs])
+    row = measure(name, one, [EvaluationPair(pair.key, files[pair.key], pair.mask, pair.image) for pair in pairs])
     row.pictures_per_second = new / seconds if new else None
     return row
 
@@ -167,7 +170,7 @@ def _maps_by_set(folder: Path, sets: Sequence[BenchmarkSet]) -> dict[str, dict[s
         InputError: no folder of maps, or two of one set.
     """
     places: dict[str, set[Path]] = {}
-    for path in filter(is_picture, walk(folder)):
+    for path in filter(is_image, walk(folder)):
         for place in (Path(), *reversed(path.relative_to(folder).parents[:-1])):
             one = next((one for one in sets if one.names.search((folder / place).absolute().name)), None)
             if one:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..data.catalogue import BenchmarkSet, Task, catalogue
 from ..evaluation.tables import escaped
-from ..files import appearing
-from .run import Benchmark, Measured
+from ..files import atomic_path
+from .catalogue import BenchmarkSet, Task, catalogue
+from .run import Benchmark, MethodResult
 
 REPORTED = "SAM2-UNet (reported)"
 
@@ -39,7 +39,7 @@ def _figure(value: float | None) -> str:
     return "?" if value is None else "–" if math.isnan(value) else f"{value:.3f}"
 
 
-def _cell(row: Measured | None, metric: str) -> str:
+def _cell(row: MethodResult | None, metric: str) -> str:
     return "–" if row is None else _figure(row.metrics[metric])
 
 
@@ -96,7 +96,7 @@ def write_latex(path: Path, result: Benchmark) -> None:
 
 def write_csv(path: Path, result: Benchmark) -> None:
     """A row per set, method and metric; all metrics, intervals and reported figures where there are some."""
-    with appearing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["task", "set", "method", "pictures", "metric", "value", "low", "high", "reported",
                          "pictures_per_second"])  # fmt: skip
@@ -127,5 +127,5 @@ def write_json(path: Path, result: Benchmark) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .image_file import open_picture
+from .image_file import open_image
 from .mask_file import class_indices, read_mask
 from .pairs import Listing, Pair
 from .split import training_split
@@ -82,7 +82,7 @@ def check_pairs(
 
 def _read(pair: Pair, classes: int) -> _Reading:
     try:
-        size = open_picture(pair.image).size
+        size = open_image(pair.image).size
         mask = read_mask(pair.mask)
         foreground = class_indices(mask, classes, pair.mask) % 255 > 0 if classes > 1 else mask.foreground() >= 128
     except InputError as error:

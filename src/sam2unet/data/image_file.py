@@ -14,8 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from ..errors import InputError
 
 NO_PICTURES = {".bufr", ".emf", ".eps", ".grb", ".grib", ".h5", ".hdf", ".mpeg", ".mpg", ".pdf", ".ps", ".wmf"}
-Image.MAX_IMAGE_PIXELS = None  # slides and aerial pictures are wanted; Pillow's guard warns at 90 million pixels
-MOST_PIXELS = 400_000_000
+MAX_PIXELS = 400_000_000
 """A picture to predict with more is refused unless one says otherwise: it is likelier a decompression bomb."""
 SUBFILE_TYPE = 254  # TIFF's tag; bit 0 says that a page is a smaller copy
 SEVERAL = {"AVIF", "GIF", "PNG", "TIFF", "WEBP"}
@@ -29,42 +28,42 @@ def suffixes() -> frozenset[str]:
     return frozenset(s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN) - NO_PICTURES
 
 
-def is_picture(path: Path) -> bool:
+def is_image(path: Path) -> bool:
     """Whether the name is that of a picture that is no hidden file."""
     return path.suffix.lower() in suffixes() and not path.name.startswith(".")
 
 
-def open_picture(path: str | Path | BinaryIO, most_pixels: int | None = None) -> Image.Image:
+def open_image(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Image.Image:
     """The decoded picture, turned upright by its EXIF orientation, in its own mode.
 
     Args:
         path: a file's name, or what it holds.
-        most_pixels: a larger one is not decoded.
+        max_pixels: a larger one is not decoded.
 
     Raises:
         InputError: missing, truncated, too large, or no picture.
     """
-    with opened(path, most_pixels) as picture:
+    with opened(path, max_pixels) as picture:
         return _upright(picture)
 
 
-def read_image(path: str | Path | BinaryIO, stretch: bool = False, most_pixels: int | None = None) -> Image.Image:
+def read_image(path: str | Path | BinaryIO, stretch: bool = False, max_pixels: int | None = None) -> Image.Image:
     """An RGB picture of 8 bits from grey, palette, alpha (over white), CMYK, 16-bit or float.
 
     Args:
         path: any type that Pillow reads; of several pages the first.
         stretch: bring a 16-bit picture's own darkest and brightest value to 0 and 255, as microscopes that store 12
             bits in 16 need; else 16-bit values are divided by 257. Floats are always stretched.
-        most_pixels: a larger one is not decoded.
+        max_pixels: a larger one is not decoded.
 
     Raises:
         InputError: missing, truncated, too large, or no picture.
     """
-    return to_rgb(open_picture(path, most_pixels), stretch)
+    return to_rgb(open_image(path, max_pixels), stretch)
 
 
 def read_frames(
-    path: str | Path | BinaryIO, stretch: bool = False, most_pixels: int | None = None
+    path: str | Path | BinaryIO, stretch: bool = False, max_pixels: int | None = None
 ) -> Iterator[tuple[int, Callable[[], Image.Image]]]:
     """The numbers of a file's frames or pages, from 0, and what reads each; nothing for a file of one.
 
@@ -81,9 +80,9 @@ def read_frames(
             return
 
         def read(page: int) -> Image.Image:
-            with _told(f"{_name(path)}, frame {page}"):
+            with _readable(f"{_name(path)}, frame {page}"):
                 picture.seek(page)
-                _check_pixels(path, picture, most_pixels)
+                _check_pixels(path, picture, max_pixels)
                 frame = to_rgb(_upright(picture), stretch)
                 return frame.copy() if frame is picture else frame  # the next one would change it
 
@@ -96,7 +95,7 @@ def _is_copy(picture: TiffImageFile, page: int) -> bool:
     return bool(picture.tag_v2.get(SUBFILE_TYPE, 0) & 1)
 
 
-def picture_size(path: str | Path) -> int:
+def pixel_count(path: str | Path) -> int:
     """How many pixels a file says that it has; 0 if it is no picture."""
     try:
         with opened(path) as picture:
@@ -106,14 +105,14 @@ def picture_size(path: str | Path) -> int:
 
 
 @contextmanager
-def opened(path: str | Path | BinaryIO, most_pixels: int | None = None) -> Iterator[Image.Image]:
+def opened(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Iterator[Image.Image]:
     """A picture of which only the head was read; what goes wrong meanwhile is one sentence.
 
     Raises:
         InputError: missing, truncated, too large, or no picture.
     """
-    with _told(_name(path)), Image.open(path) as picture:
-        _check_pixels(path, picture, most_pixels)
+    with _readable(_name(path)), Image.open(path) as picture:
+        _check_pixels(path, picture, max_pixels)
         yield picture
 
 
@@ -125,12 +124,13 @@ def _check_pixels(path: str | Path | BinaryIO, picture: Image.Image, most: int |
     if most and picture.width * picture.height > most:
         raise InputError(
             f"{_name(path)}: {picture.width}x{picture.height} is more than {most / 1e6:g} million pixels, as a "
-            "decompression bomb has; allow more if it is none (--most-pixels)"
+            "decompression bomb has; allow more if it is none",
+            "max_pixels",
         )
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except InputError:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ..card import IGNORED
 from ..errors import InputError
-from .image_file import open_picture
+from .image_file import open_image
 
 Kind = Literal["bool", "0/1", "0/255", "soft", "palette", "class indices", "colours", "polygons", "empty"]
 LOSSY = {".jfif", ".jpe", ".jpeg", ".jpg", ".webp"}
-IGNORED = 255
 HIGHEST_INDEX = 63  # above it, scattered grey values are soft edges; 255 in an index mask is "ignored"
 STRAY = 0.02  # indices that are fewer than this share of the 255s are stray pixels of a 0/255 mask
 
@@ -58,7 +58,7 @@ def read_mask(source: Path | Polygons) -> Mask:
     """
     if isinstance(source, Polygons):
         return Mask("polygons", _draw(source))
-    picture = open_picture(source)
+    picture = open_image(source)
     if source.suffix.lower() in LOSSY:
         # Compression scatters small values around 0 and 255, which must not pass for class indices.
         return _tell_apart(np.asarray(picture.convert("L")), lossy=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from .image_file import is_picture
+from .image_file import is_image
 from .mask_file import Polygons
 from .polygon_file import read_polygons
 
@@ -248,7 +248,7 @@ def _scan(
     drawings, twice = [], []
     for path in files_below:
         folder = path.relative_to(root).parent
-        if is_picture(path):
+        if is_image(path):
             role = _role(folder) or ("mask" if MASK_EDGE.search(path.stem) else "image")
             part = found[split_of(folder.parts) if split else ""]
             files = part.masks if role == "mask" else part.images

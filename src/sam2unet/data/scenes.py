@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ..errors import InputError
-from ..files import appearing
+from ..files import atomic_path
 
 EMPTY_SHARE = 0.1
 Array = NDArray[np.float64]
@@ -31,7 +31,7 @@ def write_scenes(
         raise InputError(f"{kinds} kinds of objects: scenes have one or two")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: exists and is not empty; name a new folder for the scenes")
-    with appearing(folder) as partial:
+    with atomic_path(folder) as partial:
         for part, (name, count) in enumerate((("train", train), ("test", test))):
             for kind in ("images", "masks"):
                 (partial / name / kind).mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import InputError
-from ..files import appearing
+from ..files import atomic_path
 from .mask_file import Polygons, read_mask
 from .pairs import Listing, Pair
 
@@ -96,7 +96,7 @@ def write_split(listing: Listing, out: Path, share: float, seed: int, by: str | 
     kept, held = hold_out([pair for pairs in listing.pairs.values() for pair in pairs], share, seed, by)
     split_of = {pair: split for split, pairs in listing.pairs.items() for pair in pairs}
     times = Counter(pair.key for pair in split_of)
-    with appearing(out) as partial:
+    with atomic_path(out) as partial:
         for part, pair in [("train", pair) for pair in kept] + [("test", pair) for pair in held]:
             folder, _, name = pair.key.rpartition("/")
             # train/1.png and val/1.png go on as train_1.png and val_1.png

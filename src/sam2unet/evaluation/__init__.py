@@ -1,17 +1,35 @@
 """Evaluation as the field does it: metrics, folders, the report."""
 
-from .class_folder import ClassEvaluation, EvaluatedClasses, evaluate_classes
-from .class_report import write_class_report
-from .classes import class_dice, class_iou, confusion, picture_dice, summarise_classes
-from .folder import Evaluated, Evaluation, Options, evaluate, evaluate_folder, evaluate_pairs
-from .matching import Compared, find_predictions, holds_classes
+from .folder import Evaluation, ImageScores, Options, evaluate, evaluate_folder, evaluate_pairs
 from .metrics import Scores, score
+from .multiclass_folder import MulticlassEvaluation, MulticlassImageScores, evaluate_multiclass
+from .multiclass_metrics import class_dice, class_iou, confusion, image_dice, summarise_classes
+from .multiclass_report import write_multiclass_report
+from .pairs import EvaluationPair, find_predictions, is_multiclass
 from .report import write_report
 from .totals import Totals
 
 __all__ = [
-    "ClassEvaluation", "Compared", "Evaluated", "EvaluatedClasses", "Evaluation", "Options", "Scores", "Totals",
-    "class_dice", "class_iou", "confusion", "evaluate", "evaluate_classes", "evaluate_folder", "evaluate_pairs",
-    "find_predictions", "holds_classes", "picture_dice", "score", "summarise_classes", "write_class_report",
+    "Evaluation",
+    "EvaluationPair",
+    "ImageScores",
+    "MulticlassEvaluation",
+    "MulticlassImageScores",
+    "Options",
+    "Scores",
+    "Totals",
+    "class_dice",
+    "class_iou",
+    "confusion",
+    "evaluate",
+    "evaluate_folder",
+    "evaluate_multiclass",
+    "evaluate_pairs",
+    "find_predictions",
+    "image_dice",
+    "is_multiclass",
+    "score",
+    "summarise_classes",
+    "write_multiclass_report",
     "write_report",
 ]  # fmt: skip

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ..data import Polygons, read_mask
 from ..errors import InputError
-from ..memory import memory_kept
-from .class_folder import evaluate_classes
-from .maps import ODDITIES, read_map
-from .matching import Compared, holds_classes, match_predictions, other_size
+from ..system import Shard, retain_freed_memory
 from .metrics import score
+from .multiclass_folder import evaluate_multiclass
+from .pairs import EvaluationPair, is_multiclass, match_predictions, other_size
+from .prediction_file import FORMAT_ISSUES, read_map
 from .totals import Totals
 
 BATCH = 16
@@ -46,7 +46,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Evaluated(Compared):
+class ImageScores(EvaluationPair):
     """One picture and its values by name; see `evaluate`."""
 
     values: dict[str, float]
@@ -55,13 +55,13 @@ class Evaluated(Compared):
 
 
 @dataclass
-class Remark:
+class DataIssue:
     """What a table of scores would hide: how often it was met, and the first cases."""
 
     count: int = 0
     cases: list[str] = field(default_factory=list)
 
-    def merge(self, other: "Remark") -> None:
+    def merge(self, other: "DataIssue") -> None:
         """Count its cases too."""
         self.count += other.count
         self.cases = [*self.cases, *other.cases][:CASES]
@@ -73,16 +73,16 @@ class Evaluation:
 
     options: Options
     totals: Totals = field(default_factory=Totals)
-    spread: list[int] = field(default_factory=lambda: [0] * 20)
+    dice_histogram: list[int] = field(default_factory=lambda: [0] * 20)
     """How many pictures have a Dice in each twentieth of [0, 1]."""
-    worst: list[Evaluated] = field(default_factory=list)
+    worst: list[ImageScores] = field(default_factory=list)
     """By Dice, the lowest first."""
-    best: list[Evaluated] = field(default_factory=list)
+    best: list[ImageScores] = field(default_factory=list)
     """By Dice, the highest first."""
-    left_out: dict[str, Remark] = field(default_factory=dict)
+    left_out: dict[str, DataIssue] = field(default_factory=dict)
     """Why, of pictures that have no score."""
-    odd: dict[str, Remark] = field(default_factory=dict)
-    """What maps have that 8-bit grey ones have not; of `ODDITIES`."""
+    format_issues: dict[str, DataIssue] = field(default_factory=dict)
+    """What maps have that 8-bit grey ones have not; of `FORMAT_ISSUES`."""
     brightest: int = 0
     """Of all maps."""
     whole: str = ""
@@ -91,13 +91,15 @@ class Evaluation:
     def merge(self, other: "Evaluation") -> None:
         """Count what `other` counted, of other pictures with the same options."""
         self.totals.merge(other.totals)
-        self.spread = [mine + theirs for mine, theirs in zip(self.spread, other.spread, strict=True)]
+        self.dice_histogram = [
+            mine + theirs for mine, theirs in zip(self.dice_histogram, other.dice_histogram, strict=True)
+        ]
         self.worst = heapq.nsmallest(WORST, [*self.worst, *other.worst], key=_by_dice)
         self.best = heapq.nlargest(BEST, [*self.best, *other.best], key=_by_dice)
         self.brightest = max(self.brightest, other.brightest)
-        for mine, theirs in ((self.left_out, other.left_out), (self.odd, other.odd)):
+        for mine, theirs in ((self.left_out, other.left_out), (self.format_issues, other.format_issues)):
             for what, remark in theirs.items():
-                mine.setdefault(what, Remark()).merge(remark)
+                mine.setdefault(what, DataIssue()).merge(remark)
 
     def as_json(self) -> dict[str, Any]:
         """All but the pictures, for `from_json`; and the mean curves, from the highest threshold to the lowest."""
@@ -110,10 +112,11 @@ class Evaluation:
         """What `as_json` gave."""
         kept = dict(stored["kept"])
         options, totals = Options(**kept.pop("options")), Totals.from_json(kept.pop("totals"))
-        left_out, odd = (
-            {what: Remark(**remark) for what, remark in kept.pop(key).items()} for key in ("left_out", "odd")
+        left_out, format_issues = (
+            {what: DataIssue(**remark) for what, remark in kept.pop(key).items()}
+            for key in ("left_out", "format_issues")
         )
-        return cls(options, totals, left_out=left_out, odd=odd, **kept)
+        return cls(options, totals, left_out=left_out, format_issues=format_issues, **kept)
 
     def check(self, predictions: Path) -> None:
         """Raise InputError if this tells nothing about the whole folder."""
@@ -129,12 +132,12 @@ class Evaluation:
         """Sentences for who reads the scores."""
         total = self.totals.images + sum(remark.count for remark in self.left_out.values())
         found = [(f"have {what} and no score", remark) for what, remark in self.left_out.items()]
-        found += [(f"have {what}, {ODDITIES[what]}", remark) for what, remark in self.odd.items()]
+        found += [(f"have {what}, {FORMAT_ISSUES[what]}", remark) for what, remark in self.format_issues.items()]
         return [f"{remark.count} of {total} {what}: {', '.join(remark.cases)}{', …' * (remark.count > CASES)}"
                 for what, remark in found]  # fmt: skip
 
 
-def _by_dice(item: Evaluated) -> tuple[float, str]:
+def _by_dice(item: ImageScores) -> tuple[float, str]:
     return item.values["Dice"], item.name
 
 
@@ -166,15 +169,15 @@ def evaluate(
     Returns:
         Of one class MAE, S, E_adaptive, E_mean, E_max, F_adaptive, F_mean, F_max, wF, mDice, mIoU (means over 256
         thresholds), all as PySODMetrics computes them; Dice, IoU, precision, recall, specificity, BER
-        (`metrics.at_threshold`) and HD95, ASD, boundary_F (`surface.surface_metrics`) of the map as saved; images
+        (`metrics.at_threshold`) and HD95, ASD, boundary_F (`surface.boundary_metrics`) of the map as saved; images
         (their number). Of several classes what `summarise_classes` says.
 
     Raises:
         InputError: nothing to compare, a broken mask, an index that is no class, and what `strict` forbids.
     """
     predictions, masks = Path(predictions), Path(masks)
-    if holds_classes(predictions, classes):
-        return evaluate_classes(predictions, masks, classes).metrics
+    if is_multiclass(predictions, classes):
+        return evaluate_multiclass(predictions, masks, classes).metrics
     result = evaluate_folder(predictions, masks, Options(threshold, beta2, strict), processes=processes)
     for remark in result.remarks():
         warnings.warn(remark, stacklevel=2)
@@ -186,10 +189,10 @@ def evaluate_folder(
     masks: Path,
     options: Options = Options(),
     *,
-    shard: tuple[int, int] = (1, 1),
+    shard: Shard = Shard(),  # noqa: B008, frozen
     processes: int | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
-    on_picture: Callable[[Evaluated], object] = lambda item: None,
+    on_picture: Callable[[ImageScores], object] = lambda item: None,
 ) -> Evaluation:
     """Evaluate maps of one class; see `evaluate`.
 
@@ -203,30 +206,32 @@ def evaluate_folder(
         on_picture: gets each picture that has a score, by name in order.
     """
     items, missing = match_predictions(predictions, masks, all_wanted=options.strict)
+    # The rule that makes shards is part of the digest: those of 0.1, which took every N-th name, are no part of these.
     names = hashlib.sha256(
-        "\n".join([item.name for item in items] + [Path(str(mask)).name for mask in missing]).encode()
+        "\n".join(["CRC-32", *(item.name for item in items), *(Path(str(mask)).name for mask in missing)]).encode()
     ).hexdigest()[:16]
-    items, missing = items[shard[0] - 1 :: shard[1]], missing[shard[0] - 1 :: shard[1]]
+    items = [item for item in items if shard.holds(item.name)]
+    missing = [mask for mask in missing if shard.holds(Path(str(mask)).name)]
     result = evaluate_pairs(items, missing, options, processes=processes, progress=progress, on_picture=on_picture)
     result.whole = names
-    if shard == (1, 1):
+    if shard.count == 1:
         result.check(predictions)
     return result
 
 
 def evaluate_pairs(
-    items: Sequence[Compared],
+    items: Sequence[EvaluationPair],
     missing: Sequence[Path | Polygons] = (),
     options: Options = Options(),
     *,
     processes: int | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
-    on_picture: Callable[[Evaluated], object] = lambda item: None,
+    on_picture: Callable[[ImageScores], object] = lambda item: None,
 ) -> Evaluation:
     """Evaluate pairs of map and mask; `missing` are masks without map. See `evaluate_folder`."""
     result, done = Evaluation(options), 0
     if missing:
-        result.left_out["no prediction"] = Remark(len(missing), list(map(str, missing[:CASES])))
+        result.left_out["no prediction"] = DataIssue(len(missing), list(map(str, missing[:CASES])))
     batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
     jobs = 1 if len(items) <= ALONE else processes or joblib.cpu_count()
     with joblib.parallel_config("loky", inner_max_num_threads=1):
@@ -240,10 +245,10 @@ def evaluate_pairs(
     return result
 
 
-def _measure(items: Sequence[Compared], options: Options) -> tuple[Evaluation, list[Evaluated]]:
+def _measure(items: Sequence[EvaluationPair], options: Options) -> tuple[Evaluation, list[ImageScores]]:
     """The work of a process: some pictures, and those of them that have a score."""
     result, pictures = Evaluation(options), []
-    with memory_kept():
+    with retain_freed_memory():
         for item in items:
             one = _measure_one(item, options)
             result.merge(one)
@@ -251,7 +256,7 @@ def _measure(items: Sequence[Compared], options: Options) -> tuple[Evaluation, l
     return result, pictures
 
 
-def _measure_one(item: Compared, options: Options) -> Evaluation:
+def _measure_one(item: EvaluationPair, options: Options) -> Evaluation:
     """An evaluation of one picture.
 
     Raises:
@@ -260,24 +265,26 @@ def _measure_one(item: Compared, options: Options) -> Evaluation:
     result, truth = Evaluation(options), read_mask(item.mask).foreground()
     wrong = "a broken prediction"
     try:
-        found, odd = read_map(item.prediction)
+        found, format_issues = read_map(item.prediction)
         if found.shape != truth.shape:
             wrong = "a prediction of another size"
             raise InputError(other_size(item, found.shape, truth.shape))
-        if odd and options.strict:
-            raise InputError(f"{item.prediction}: has {odd}; predictions are 8-bit grey maps or masks of 0 and 255")
+        if format_issues and options.strict:
+            raise InputError(
+                f"{item.prediction}: has {format_issues}; predictions are 8-bit grey maps or masks of 0 and 255"
+            )
     except InputError as error:
         if options.strict:
             raise
-        result.left_out[wrong] = Remark(1, [str(error)])
+        result.left_out[wrong] = DataIssue(1, [str(error)])
         return result
     scores = score(found, truth, options.threshold, options.beta2)
-    picture = Evaluated(
+    picture = ImageScores(
         item.name, item.prediction, item.mask, item.image, scores.values, scores.curves["F"].astype(np.float32)
     )
     result.totals.add(scores)
-    result.spread[min(19, int(20 * scores.values["Dice"]))] = 1
+    result.dice_histogram[min(19, int(20 * scores.values["Dice"]))] = 1
     result.worst, result.best, result.brightest = [picture], [picture], int(found.max(initial=0))
-    if odd:
-        result.odd[odd] = Remark(1, [str(item.prediction)])
+    if format_issues:
+        result.format_issues[format_issues] = DataIssue(1, [str(item.prediction)])
     return result

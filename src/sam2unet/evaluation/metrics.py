@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, distance_transform_edt
 
-from .surface import surface_metrics
+from .boundary import boundary_metrics
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -42,8 +42,8 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
 
     Returns:
         Of the map stretched to its own range, as PySODMetrics computes them: MAE, S, wF, E_adaptive, F_adaptive, the
-        curves E, F, Dice, IoU, precision, recall, false_alarms, and the means of the first four of these. Of the map as
-        saved what `at_threshold` and `surface_metrics` say.
+        curves E, F, Dice, IoU, precision, recall, FPR, and the means of the first four of these. Of the map as
+        saved what `at_threshold` and `boundary_metrics` say.
     """
     truth = mask > 128
     centre = centre_of(truth)
@@ -63,7 +63,7 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         "IoU": _ratio(found[1], total[1] + found[0]),
         "precision": _ratio(found[1], found.sum(axis=0)),
         "recall": _ratio(found[1], total[1]),
-        "false_alarms": _ratio(found[0], total[0]),
+        "FPR": _ratio(found[0], total[0]),
     }
     values = {
         "MAE": float(outside @ levels + inside @ (1 - levels)) / mask.size,
@@ -76,7 +76,7 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         "mDice": float(curves["Dice"].mean()),
         "mIoU": float(curves["IoU"].mean()),
         **at_threshold(prediction >= 255 * threshold, truth),
-        **surface_metrics(prediction >= 255 * threshold, truth),
+        **boundary_metrics(prediction >= 255 * threshold, truth),
     }
     return Scores(values, curves)
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from ..data import read_mask
 from ..errors import InputError
-from ..files import appearing
-from .curves import curves
-from .folder import Evaluated, Evaluation
-from .maps import read_map
-from .page import OUTCOMES, figure, histogram, legend, outcome_picture, page, shown_picture, tile
+from ..files import atomic_path
+from ..pages import OUTCOMES, curves, figure, histogram, legend, load_or_blank, outcome_image, page, tile
+from .folder import Evaluation, ImageScores
+from .prediction_file import read_map
 from .tables import shown
 from .totals import Totals
 
@@ -44,7 +43,7 @@ def write_report(path: Path, result: Evaluation, title: str) -> None:
     remarks = "".join(f"<p><strong>Mind:</strong> {html.escape(remark)}</p>" for remark in result.remarks())
     body = f"""<p class="dim">{images} pictures · predictions: {html.escape(str(result.worst[0].prediction.parent))}</p>
 {remarks}<div class="tiles">{tiles}</div>
-<h2>Dice of each picture</h2>{histogram(result.spread, "Dice")}
+<h2>Dice of each picture</h2>{histogram(result.dice_histogram, "Dice")}
 <h2>Lowest Dice</h2><p class="dim">The picture, and what of the object was {legend(OUTCOMES)}</p>
 <div class="grid">{"".join(case_figure(item, result.options.threshold) for item in worst)}</div>
 <h2>Highest Dice</h2><div class="grid">{"".join(case_figure(item, result.options.threshold) for item in best)}</div>
@@ -52,7 +51,7 @@ def write_report(path: Path, result: Evaluation, title: str) -> None:
 <h2>All metrics</h2><table>{rows}</table>
 <p class="dim">Means over the pictures. The first eleven are the field's, as PySODMetrics computes them, on each map
 stretched to its own range; the others are of the map as saved.</p>"""
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text(page(title, body), encoding="utf-8")
 
 
@@ -62,14 +61,14 @@ def curve_charts(totals: Totals) -> str:
     rising = {name: by[name][::-1] for name in ("F", "E", "Dice")}
     return (
         curves("Precision and recall", by["recall"], {"precision": by["precision"]}, "recall", (0, 1))
-        + curves("ROC", by["false_alarms"], {"recall": by["recall"]}, "share of the rest that is found", (0, 1))
+        + curves("ROC", by["FPR"], {"recall": by["recall"]}, "share of the rest that is found", (0, 1))
         + curves("Over the threshold", range(256), rising, "threshold, 255ths", (0, 1))
     )
 
 
-def case_figure(item: Evaluated, threshold: float) -> str:
+def case_figure(item: ImageScores, threshold: float) -> str:
     """The picture, and what was found of it."""
     found, truth = read_map(item.prediction)[0] >= 255 * threshold, read_mask(item.mask).foreground() > 128
-    picture = shown_picture(item.image, (found.shape[1], found.shape[0]))
-    pictures = [picture] * (item.image is not None) + [outcome_picture(picture, found, truth)]
+    picture = load_or_blank(item.image, (found.shape[1], found.shape[0]))
+    pictures = [picture] * (item.image is not None) + [outcome_image(picture, found, truth)]
     return figure(pictures, item.name, f"{item.values['Dice']:.3f}")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import appearing
-from .class_folder import ClassEvaluation
+from ..files import atomic_path
 from .folder import Evaluation
+from .multiclass_folder import MulticlassEvaluation
 
 
 def print_metrics(metrics: dict[str, float]) -> None:
@@ -24,7 +24,7 @@ def print_metrics(metrics: dict[str, float]) -> None:
         print(f"{name:{width}} {value if name == 'images' else shown(value)}")
 
 
-def print_classes(result: ClassEvaluation) -> None:
+def print_classes(result: MulticlassEvaluation) -> None:
     """A row per class, then a line per mean."""
     metrics = result.metrics
     width = max(12, *map(len, result.names))
@@ -44,7 +44,7 @@ def write_json(path: Path, metrics: dict[str, float], predictions: Path, masks: 
     """The metrics, null where there is nothing to measure; `more`; and what was compared."""
     finite = {name: None if math.isnan(value) else value for name, value in metrics.items()}
     compared = {"predictions": str(predictions), "masks": str(masks), "version": version("sam2unet")}
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text(json.dumps({"metrics": finite} | more | compared, indent=2) + "\n", encoding="utf-8")
 
 
@@ -54,7 +54,7 @@ def write_latex(path: Path, metrics: Mapping[str, float], name: str) -> None:
     head, row = " & ".join(map(escaped, names)), " & ".join(shown(metrics[metric], 3) for metric in names)
     lines = [rf"\begin{{tabular}}{{l{'c' * len(names)}}}", r"\toprule", rf"Method & {head} \\", r"\midrule",
              rf"{escaped(name)} & {row} \\", r"\bottomrule", r"\end{tabular}"]  # fmt: skip
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -96,7 +96,7 @@ def _read_share(path: Path) -> _Share:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: is no share that `evaluate --shard K/N --json` wrote") from error
+        raise InputError(f"{path}: is not the JSON of one shard of an evaluation") from error
 
 
 def escaped(text: str) -> str:
@@ -111,7 +111,7 @@ def csv_of_pictures(path: Path | None) -> Iterator[Callable[[str, Mapping[str, f
     if path is None:
         yield lambda name, values: None
         return
-    with appearing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer, written = csv.writer(file), count()
 
         def write(name: str, values: Mapping[str, float]) -> None:

@@ -9,19 +9,20 @@ AdapterInit = Literal["published", "small", "identity"]
 
 
 class Adapter(nn.Module):
-    """x + GELU(W2 GELU(W1 x)) on the last dimension (SAM2-UNet, section 3.1)."""
+    """x + GELU(W2 GELU(W1 x)) over the last dimension, with 32 hidden units (SAM2-UNet, section 3.1)."""
 
-    def __init__(self, dim: int, hidden: int = 32):
+    def __init__(self, dim: int):
         super().__init__()
-        self.down = nn.Linear(dim, hidden)
-        self.up = nn.Linear(hidden, dim)
+        self.down = nn.Linear(dim, 32)
+        self.up = nn.Linear(32, dim)
 
     def initialise(self, how: AdapterInit) -> None:
-        """Fresh weights.
+        """Draw new weights.
 
-        "published": torch's default, as the release has it. "small": truncated normal 0.02 and zero biases, which the
-        authors advise where a loss turns NaN. "identity": small, and W2 zero, so that training starts from the trunk
-        as it is.
+        Args:
+            how: "published" for torch's default, as in the authors' release; "small" for a truncated normal with
+                deviation 0.02 and zero biases, the authors' advice against a loss of NaN; "identity" for the same with
+                W2 = 0, so that training starts from the unchanged trunk.
         """
         for layer in (self.down, self.up):
             if how == "published":
@@ -33,4 +34,5 @@ class Adapter(nn.Module):
             nn.init.zeros_(self.up.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)"""
         return x + F.gelu(self.up(F.gelu(self.down(x))))

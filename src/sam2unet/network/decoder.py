@@ -4,33 +4,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+CHANNELS = 64
+"""Of all maps in the decoder."""
+
 
 def conv_norm_relu(dim: int, dim_out: int) -> list[nn.Module]:
+    """3x3 convolution without bias, batch norm, ReLU."""
     return [nn.Conv2d(dim, dim_out, 3, padding=1, bias=False), nn.BatchNorm2d(dim_out), nn.ReLU(inplace=True)]
 
 
 class UpStep(nn.Module):
-    """Doubles a map, joins it with the skip connection of that size, and convolves twice."""
+    """Upsampling by 2, concatenation with the skip connection, two convolutions."""
 
-    def __init__(self, dim: int):
+    def __init__(self) -> None:
         super().__init__()
-        self.convs = nn.Sequential(*conv_norm_relu(2 * dim, dim), *conv_norm_relu(dim, dim))
+        self.convs = nn.Sequential(*conv_norm_relu(2 * CHANNELS, CHANNELS), *conv_norm_relu(CHANNELS, CHANNELS))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, dim, H, W) and (B, dim, 2H, 2W) -> (B, dim, 2H, 2W)"""
+        """(B, 64, H, W) and (B, 64, 2H, 2W) -> (B, 64, 2H, 2W)"""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         return self.convs(torch.cat([skip, x], dim=1))
 
 
 class Decoder(nn.Module):
-    """Four maps of `dim` channels at strides 4 to 32 -> logits at strides 16, 8 and 4."""
+    """Three upsampling steps, each with a head of 1x1 convolutions."""
 
-    def __init__(self, classes: int, dim: int = 64):
+    def __init__(self, classes: int):
         super().__init__()
-        self.ups = nn.ModuleList([UpStep(dim) for _ in range(3)])
-        self.heads = nn.ModuleList([nn.Conv2d(dim, classes, 1) for _ in range(3)])
+        self.ups = nn.ModuleList([UpStep() for _ in range(3)])
+        self.heads = nn.ModuleList([nn.Conv2d(CHANNELS, classes, 1) for _ in range(3)])
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Four maps (B, 64, H/s, W/s) at strides s = 4, 8, 16, 32 -> logits at strides 16, 8 and 4."""
         *skips, x = features
         logits = []
         for up, head, skip in zip(self.ups, self.heads, reversed(skips), strict=True):

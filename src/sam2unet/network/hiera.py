@@ -17,17 +17,23 @@ from torch.utils.checkpoint import checkpoint
 
 
 @dataclass(frozen=True)
-class TrunkShape:
-    """The shape of a trunk; widths and heads double at each of the four stages."""
+class HieraConfig:
+    """Configuration of a trunk; channels and heads double at each of the four stages."""
 
+    hub_id: str
+    """Meta's repository on the Hugging Face hub is facebook/sam2-hiera-ID, or facebook/sam2.1-hiera-ID."""
     embed_dim: int
+    """Channels of stage 1."""
     num_heads: int
+    """Attention heads of stage 1."""
     stages: tuple[int, int, int, int]
     """Blocks per stage."""
     global_att_blocks: tuple[int, ...]
+    """Indices of the blocks that attend to the whole map instead of to windows."""
     window_spec: tuple[int, int, int, int]
     """Window side per stage, in tokens of that stage."""
     pos_embed_grid: int
+    """Side of the position embedding before it is resized to the map."""
 
     @property
     def widths(self) -> tuple[int, int, int, int]:
@@ -36,32 +42,44 @@ class TrunkShape:
         return c, 2 * c, 4 * c, 8 * c
 
 
-TRUNKS = {
-    "tiny": TrunkShape(96, 1, (1, 2, 7, 2), (5, 7, 9), (8, 4, 14, 7), 7),
-    "small": TrunkShape(96, 1, (1, 2, 11, 2), (7, 10, 13), (8, 4, 14, 7), 7),
-    "base_plus": TrunkShape(112, 2, (2, 3, 16, 3), (12, 16, 20), (8, 4, 14, 7), 14),
-    "large": TrunkShape(144, 2, (2, 6, 36, 4), (23, 33, 43), (8, 4, 16, 8), 7),
-}
+HIERA_CONFIGS = {
+    "tiny": HieraConfig(
+        hub_id="tiny", embed_dim=96, num_heads=1, stages=(1, 2, 7, 2), global_att_blocks=(5, 7, 9),
+        window_spec=(8, 4, 14, 7), pos_embed_grid=7,
+    ),
+    "small": HieraConfig(
+        hub_id="small", embed_dim=96, num_heads=1, stages=(1, 2, 11, 2), global_att_blocks=(7, 10, 13),
+        window_spec=(8, 4, 14, 7), pos_embed_grid=7,
+    ),
+    "base_plus": HieraConfig(
+        hub_id="base-plus", embed_dim=112, num_heads=2, stages=(2, 3, 16, 3), global_att_blocks=(12, 16, 20),
+        window_spec=(8, 4, 14, 7), pos_embed_grid=14,
+    ),
+    "large": HieraConfig(
+        hub_id="large", embed_dim=144, num_heads=2, stages=(2, 6, 36, 4), global_att_blocks=(23, 33, 43),
+        window_spec=(8, 4, 16, 8), pos_embed_grid=7,
+    ),
+}  # fmt: skip
 
 
-def trained_through(x: Tensor) -> bool:
-    """Whether a gradient will be asked for. What is exported keeps to torch's own operations."""
+def needs_grad(x: Tensor) -> bool:
+    """True if autograd needs x's gradient; false while tracing, so that exported graphs hold only built-in operators."""
     return torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing()
 
 
 def max_pool(x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, H/2, W/2, C)"""
-    if trained_through(x):
+    if needs_grad(x):
         return cast(Tensor, MaxPool.apply(x))
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
 class MaxPool(torch.autograd.Function):
-    """2x2 max pooling that keeps a byte for each value it gives; torch keeps what came in, and an int64 for each."""
+    """2x2 max pooling that saves one byte per output for backward; torch saves the input and an int64 per output."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H/2, W/2, C); the first of equal values counts, row by row."""
+        """(B, H, W, C) -> (B, H/2, W/2, C); of equal values the first in row-major order is the maximum."""
         top_left, top_right, low_left, low_right = corners(x)
         top, low = torch.maximum(top_left, top_right), torch.maximum(low_left, low_right)
         below = low > top
@@ -72,7 +90,7 @@ class MaxPool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """To the largest of each window."""
+        """Route each gradient to the maximum of its window."""
         (which,) = ctx.saved_tensors
         batch, height, width, channels = which.shape
         back = gradient.new_empty(batch, 2 * height, 2 * width, channels)
@@ -82,60 +100,75 @@ class MaxPool(torch.autograd.Function):
 
 
 def corners(x: Tensor) -> list[Tensor]:
-    """The four (B, H/2, W/2, C) that make up the 2x2 windows of (B, H, W, C), row by row."""
+    """Split (B, H, W, C) into the four corners (B, H/2, W/2, C) of its 2x2 windows, in row-major order."""
     return [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
 def spans(length: int, window: int) -> list[tuple[int, int]]:
-    """Cut [0, length) into the part that whole windows cover and the rest; empty parts are left out."""
+    """Split [0, length) into the part covered by whole windows and the rest, without empty parts.
+
+    >>> spans(22, 16), spans(32, 16)
+    ([(0, 16), (16, 22)], [(0, 32)])
+    """
     whole = length // window * window
     return [(a, b) for a, b in ((0, whole), (whole, length)) if b > a]
 
 
-FUSED_FROM = 1024 * 1024
-"""So many scores of one head are not kept in memory."""
+MIN_SCORES_FOR_FUSED = 1024 * 1024
+"""From this many scores per head on, use the fused kernel, which stores none."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(d) + added) v; q (B, heads, N, d), k and v (B, heads, K, d), added (K,) in float32 or wider.
+def attend(q: Tensor, k: Tensor, v: Tensor, score_bias: Tensor | None) -> Tensor:
+    """softmax(q k^T / sqrt(d) + score_bias) v.
 
-    For the few keys of a window torch's fused kernel for CPUs is slow on the way back: in bf16 4 to 18 times as slow.
+    For the few keys of a window the backward pass of torch's fused CPU kernel is slow (in bf16 4 to 18 times slower
+    than matrix products), so training on a CPU uses `WindowAttention` there.
+
+    Args:
+        q: (B, heads, N, d).
+        k: (B, heads, K, d).
+        v: (B, heads, K, d).
+        score_bias: (K,), added to each query's scores; float32 or wider.
+
+    Returns:
+        (B, heads, N, d).
     """
-    if q.device.type == "cpu" and q.shape[2] * k.shape[2] < FUSED_FROM and trained_through(q):
-        return cast(Tensor, WindowAttention.apply(q, k, v, added))
-    mask = None if added is None else added.to(q.dtype).expand(q.shape[2], -1)
+    if q.device.type == "cpu" and q.shape[2] * k.shape[2] < MIN_SCORES_FOR_FUSED and needs_grad(q):
+        return cast(Tensor, WindowAttention.apply(q, k, v, score_bias))
+    mask = None if score_bias is None else score_bias.to(q.dtype).expand(q.shape[2], -1)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 class WindowAttention(torch.autograd.Function):
-    """Attention as matrix products. Scores are float32 also where q, k and v are bf16, as in the fused kernels."""
+    """Attention as matrix products; scores are float32 even if q, k and v are bf16, as in the fused kernels."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, score_bias: Tensor | None) -> Tensor:
         """See `attend`."""
         ctx.scale = q.shape[-1] ** -0.5
         wide = torch.promote_types(q.dtype, torch.float32)
         with torch.autocast(q.device.type, enabled=False):
             scores = (q.to(wide) * ctx.scale) @ k.to(wide).transpose(-2, -1)
-            weights = (scores if added is None else scores + added).softmax(dim=-1).to(v.dtype)
+            weights = (scores if score_bias is None else scores + score_bias).softmax(dim=-1).to(v.dtype)
             ctx.save_for_backward(q, k, v, weights)
             return weights @ v
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Of q, k and v."""
+        """Gradients of q, k and v."""
         q, k, v, weights = ctx.saved_tensors
-        of_weights = gradient @ v.transpose(-2, -1)
-        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype) * ctx.scale
-        return of_scores @ k, of_scores.transpose(-2, -1) @ q, weights.transpose(-2, -1) @ gradient, None
+        grad_weights = gradient @ v.transpose(-2, -1)
+        grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype) * ctx.scale
+        return grad_scores @ k, grad_scores.transpose(-2, -1) @ q, weights.transpose(-2, -1) @ gradient, None
 
 
 class Attention(nn.Module):
-    """Multi-head attention inside windows of side `window` (0: over the whole map); `pool` max-pools the queries 2x2.
+    """Multi-head attention within windows of side `window` (0: over the whole map); `pool` max-pools the queries 2x2.
 
-    The reference pads the map to whole windows. A padded token is zero, so its key and value are the biases of the
-    projection: n of them weigh as much as one with log n added to its score. That one key replaces the padding.
+    SAM2 pads the map to whole windows. A padded token is zero, so its key and value are the biases of the projection,
+    and n such keys together have the softmax weight of one with log n added to its score. That one key replaces the
+    padding.
     """
 
     def __init__(self, dim: int, dim_out: int, num_heads: int, window: int, pool: bool):
@@ -147,7 +180,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, dim) -> (B, H, W, dim_out), or half of H and W where queries are pooled."""
+        """(B, H, W, dim) -> (B, H, W, dim_out), with H and W halved if queries are pooled."""
         height, width = x.shape[1:3]
         q, k, v = self.qkv(x).chunk(3, dim=-1)
         stride = 1
@@ -166,18 +199,18 @@ class Attention(nn.Module):
         return self.proj(torch.cat(rows, dim=1))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, cut: tuple[int, int], stride: int) -> Tensor:
-        """Attention in each of the equal windows of `cut` = (h, w) tokens that tile k and v."""
+        """Attend within the windows of `cut` = (h, w) tokens that tile k and v exactly."""
         batch, height, width, channels = q.shape
         h, w = cut[0] // stride, cut[1] // stride
         q, k, v = self._partition(q, h, w), self._partition(k, *cut), self._partition(v, *cut)
-        absent = self.window**2 - cut[0] * cut[1] if self.window else 0
-        added = None
-        if absent:
+        num_padded = self.window**2 - cut[0] * cut[1] if self.window else 0
+        score_bias = None
+        if num_padded:
             _, pad_k, pad_v = self.qkv.bias.to(k.dtype).view(3, 1, self.num_heads, 1, -1).expand(-1, len(k), -1, -1, -1)
             k, v = torch.cat([k, pad_k], dim=2), torch.cat([v, pad_v], dim=2)
-            added = torch.zeros(k.shape[2], dtype=torch.promote_types(k.dtype, torch.float32), device=k.device)
-            added[-1] = math.log(absent)
-        x = attend(q, k, v, added)
+            score_bias = torch.zeros(k.shape[2], dtype=torch.promote_types(k.dtype, torch.float32), device=k.device)
+            score_bias[-1] = math.log(num_padded)
+        x = attend(q, k, v, score_bias)
         x = x.transpose(1, 2).reshape(batch, height // h, width // w, h, w, channels)
         return x.transpose(2, 3).reshape(batch, height, width, channels)
 
@@ -189,16 +222,19 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    def __init__(self, dim: int, ratio: int = 4):
+    """Two linear layers with GELU between them; the hidden layer is four times as wide."""
+
+    def __init__(self, dim: int):
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(dim, ratio * dim), nn.Linear(ratio * dim, dim)])
+        self.layers = nn.ModuleList([nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)])
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)"""
         return self.layers[1](F.gelu(self.layers[0](x)))
 
 
 class Block(nn.Module):
-    """Norm, attention, norm, MLP. Where the width changes, the shortcut is the normed input, projected and pooled."""
+    """Norm, attention, norm, MLP. Where the channels change, the shortcut is the normed input, projected and pooled."""
 
     def __init__(self, dim: int, dim_out: int, num_heads: int, window: int):
         super().__init__()
@@ -210,6 +246,7 @@ class Block(nn.Module):
         self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, dim) -> (B, H, W, dim_out), with H and W halved if the channels change."""
         normed = self.norm1(x)
         shortcut = x if self.proj is None else max_pool(self.proj(normed))
         x = shortcut + self.attn(normed)
@@ -217,6 +254,8 @@ class Block(nn.Module):
 
 
 class PatchEmbed(nn.Module):
+    """A strided convolution that turns overlapping 7x7 patches into tokens."""
+
     def __init__(self, dim: int):
         super().__init__()
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
@@ -229,27 +268,27 @@ class PatchEmbed(nn.Module):
 class Hiera(nn.Module):
     """SAM2's image encoder.
 
-    Fresh weights are those of a vision transformer trained from scratch: truncated normal 0.02, zero biases, and
-    the projections back into the residual stream scaled by 1 / sqrt(2 depth).
+    Initialised as a vision transformer that is trained from scratch: truncated normal with deviation 0.02, zero
+    biases, and projections back into the residual stream scaled by 1 / sqrt(2 depth).
     """
 
-    recompute = 0
-    """Of how many of the first blocks training keeps only what enters them, and computes the rest again on the way
-    back. The first keep the most for the least arithmetic: their maps are the largest."""
+    checkpointed_blocks = 0
+    """Number of leading blocks with activation checkpointing. The first blocks have the largest maps, so checkpointing
+    them saves the most memory for the least arithmetic."""
 
-    def __init__(self, shape: TrunkShape):
+    def __init__(self, config: HieraConfig):
         super().__init__()
-        self.shape = shape
-        dim, heads, stage = shape.embed_dim, shape.num_heads, 0
-        firsts = [sum(shape.stages[:i]) for i in range(1, 4)]
-        self.stage_ends = [first - 1 for first in firsts] + [sum(shape.stages) - 1]
+        self.config = config
+        dim, heads, stage = config.embed_dim, config.num_heads, 0
+        firsts = [sum(config.stages[:i]) for i in range(1, 4)]
+        self.stage_ends = [first - 1 for first in firsts] + [sum(config.stages) - 1]
         self.patch_embed = PatchEmbed(dim)
-        self.pos_embed = nn.Parameter(torch.zeros(1, dim, shape.pos_embed_grid, shape.pos_embed_grid))
-        self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, shape.window_spec[0], shape.window_spec[0]))
+        self.pos_embed = nn.Parameter(torch.zeros(1, dim, config.pos_embed_grid, config.pos_embed_grid))
+        self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, config.window_spec[0], config.window_spec[0]))
         self.blocks = nn.ModuleList()
-        for i in range(sum(shape.stages)):
-            # The first block of a stage still cuts the windows of the stage before.
-            window = 0 if i in shape.global_att_blocks else shape.window_spec[stage]
+        for i in range(sum(config.stages)):
+            # The first block of a stage still has the window of the stage before.
+            window = 0 if i in config.global_att_blocks else config.window_spec[stage]
             dim_out = dim
             if i in firsts:
                 dim_out, heads, stage = 2 * dim, 2 * heads, stage + 1
@@ -270,7 +309,7 @@ class Hiera(nn.Module):
                 nn.init.trunc_normal_(back, std=0.02 / math.sqrt(2 * depth))
 
     def position(self, height: int, width: int) -> Tensor:
-        """(1, height, width, C), added to the patches: the grid resized, plus the window embedding tiled over it."""
+        """Position embedding (1, height, width, C): the resized grid plus the tiled window embedding."""
         grid = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         side = self.pos_embed_window.shape[-1]
         return (grid + self.pos_embed_window.tile(1, 1, height // side, width // side)).permute(0, 2, 3, 1)
@@ -278,19 +317,19 @@ class Hiera(nn.Module):
     def forward(self, images: Tensor, before_block: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
         """(B, 3, H, W) -> four maps (B, C, H/s, W/s) at strides s = 4, 8, 16, 32; H and W multiples of 32.
 
-        The i-th of `before_block` acts on what enters block i: the adapters of SAM2-UNet, or `nn.Identity`.
+        The i-th of `before_block` is applied to the input of block i: SAM2-UNet's adapters, or `nn.Identity`.
         """
         x = self.patch_embed(images)
         x = x + self.position(x.shape[1], x.shape[2])
         features = []
         for i, (adapt, block) in enumerate(zip(before_block, self.blocks, strict=True)):
-            x = self._recomputed(block, adapt, x) if i < self.recompute else block(adapt(x))
+            x = self._checkpointed(block, adapt, x) if i < self.checkpointed_blocks else block(adapt(x))
             if i in self.stage_ends:
                 features.append(x.permute(0, 3, 1, 2))
         return features
 
-    def _recomputed(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def _checkpointed(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return block(adapt(x))
-        # Nothing is drawn at random inside a block.
+        # A block draws no random numbers, so there is no generator state to restore.
         return checkpoint(lambda x: block(adapt(x)), x, use_reentrant=False, preserve_rng_state=False)

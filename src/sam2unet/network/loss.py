@@ -1,4 +1,4 @@
-"""Structure loss (weighted IoU + BCE) and its form for several classes; deep supervision."""
+"""Structure loss (weighted IoU + BCE), its counterpart for several classes, and deep supervision."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,25 +6,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORED = 255
+from ..card import IGNORED
 
 
 def structure_loss(
     logits: Tensor, target: Tensor, weighted_bce: bool = False, class_weights: Sequence[float] = ()
 ) -> Tensor:
-    """The loss of the paper, a scalar: mean over the images of BCE plus boundary-weighted soft IoU loss.
+    """The paper's loss: binary cross-entropy plus boundary-weighted soft IoU loss, averaged over the batch.
 
     With w = 1 + 5 |avgpool31(target) - target| (F3Net, arXiv 1911.11445, equations 6 to 9) and p = sigmoid(logits):
-    IoU loss = 1 - (sum(p t w) + 1) / (sum((p + t) w) - sum(p t w) + 1). As released, the BCE term is a plain mean.
+    IoU loss = 1 - (sum(p t w) + 1) / (sum((p + t) w) - sum(p t w) + 1). As in the authors' release, the BCE term is a
+    plain mean. For several classes see `multiclass_structure_loss`.
 
     Args:
         logits: (B, 1, H, W), or (B, classes, H, W) for several classes.
-        target: (B, 1, H, W) in [0, 1]; for several classes (B, H, W) int64. 255 where pixels are ignored.
+        target: (B, 1, H, W) in [0, 1]; for several classes (B, H, W) int64. Pixels of 255 are ignored.
         weighted_bce: weight the BCE term by w too, as the formula is printed in papers. One class only.
-        class_weights: what each class counts, background first; all the same if empty. Several classes only.
+        class_weights: weight of each class in the loss, background first; equal if empty. Several classes only.
+
+    Returns:
+        A scalar.
 
     Raises:
-        ValueError: the shapes don't fit each other, `weighted_bce` with several classes, `class_weights` with one.
+        ValueError: the shapes don't match, `weighted_bce` with several classes, or `class_weights` with one.
+
+    >>> import torch
+    >>> logits, mask = torch.zeros(2, 1, 64, 64), torch.ones(2, 1, 64, 64)
+    >>> round(structure_loss(logits, mask).item(), 4)  # log 2, and half of the object is missed
+    1.1931
     """
     if logits.shape[1] > 1:
         if weighted_bce:
@@ -46,41 +55,48 @@ def structure_loss(
 
 
 def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Sequence[float] = ()) -> Tensor:
-    """Cross-entropy plus boundary-weighted soft IoU loss averaged over the classes present in each image.
+    """Cross-entropy plus boundary-weighted soft IoU loss, averaged over the classes present in each image.
 
-    `logits` (B, C, H, W), `target` (B, H, W) int64; pixels of 255 count nowhere. With no labelled pixel it is 0. Both
-    means are weighted by `class_weights`: of the pixels by their class, and of the classes.
+    Args:
+        logits: (B, C, H, W).
+        target: (B, H, W) int64; pixels of 255 are ignored.
+        class_weights: C weights, of pixels in the cross-entropy and of classes in the IoU loss; equal if empty.
+
+    Returns:
+        A scalar; 0 if no pixel is labelled.
+
+    Raises:
+        ValueError: the shapes don't match, or there are not C weights.
     """
     if target.shape != logits.shape[:1] + logits.shape[2:]:
-        raise ValueError(f"logits {tuple(logits.shape)} want a target (B, H, W), not {tuple(target.shape)}")
+        raise ValueError(f"logits {tuple(logits.shape)} need a target (B, H, W), not {tuple(target.shape)}")
     if class_weights and len(class_weights) != logits.shape[1]:
         raise ValueError(f"{len(class_weights)} class_weights for {logits.shape[1]} classes")
-    counts = logits.new_tensor(class_weights) if class_weights else logits.new_ones(logits.shape[1])
+    weights = logits.new_tensor(class_weights) if class_weights else logits.new_ones(logits.shape[1])
     known = target != IGNORED
     index = target.where(known, torch.zeros_like(target))
-    entropy = F.cross_entropy(logits, target, counts, ignore_index=IGNORED, reduction="sum")
-    entropy = entropy / (counts[index] * known).sum().clamp(min=1e-6)
+    entropy = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="sum")
+    entropy = entropy / (weights[index] * known).sum().clamp(min=1e-6)
     hot = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).to(logits.dtype) * known[:, None]
-    weight = boundary_weight(hot) * known[:, None]
-    present = hot.amax(dim=(2, 3)) * counts
-    iou = iou_loss(logits.softmax(dim=1), hot, weight)
+    present = hot.amax(dim=(2, 3)) * weights
+    iou = iou_loss(logits.softmax(dim=1), hot, boundary_weight(hot) * known[:, None])
     return entropy + (iou * present).sum() / present.sum().clamp(min=1e-6)
 
 
 def boundary_weight(target: Tensor) -> Tensor:
-    """1 + 5 |mean of the 31x31 neighbourhood - target|, zeros outside counted; (B, C, H, W) -> the same shape."""
+    """1 + 5 |mean over 31x31 pixels - target|, zero-padded; (B, C, H, W) -> (B, C, H, W)."""
     return 1 + 5 * (_mean_of_31(_mean_of_31(target, -2), -1) - target).abs()
 
 
 def _mean_of_31(x: Tensor, dim: int) -> Tensor:
-    """The mean over 31 neighbours in one dimension, as differences of running sums: far faster than `avg_pool2d`."""
+    """Mean over 31 pixels along one dimension, from differences of running sums: much faster than `avg_pool2d`."""
     before_after = (16, 15) if dim == -1 else (0, 0, 16, 15)
     sums = F.pad(x, before_after).cumsum(dim, dtype=torch.promote_types(x.dtype, torch.float32))
     return ((sums.narrow(dim, 31, x.shape[dim]) - sums.narrow(dim, 0, x.shape[dim])) / 31).to(x.dtype)
 
 
 def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """(B, C): the weighted soft IoU loss of each map."""
+    """Weighted soft IoU loss of each map: three (B, C, H, W) -> (B, C)."""
     inter = (probability * target * weight).sum(dim=(2, 3))
     union = ((probability + target) * weight).sum(dim=(2, 3))
     return 1 - (inter + 1) / (union - inter + 1)
@@ -89,5 +105,5 @@ def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def deep_supervision_loss(
     outputs: Sequence[Tensor], target: Tensor, loss: Callable[[Tensor, Tensor], Tensor] = structure_loss
 ) -> Tensor:
-    """The sum of the losses of all outputs."""
+    """Sum of the loss over all outputs of the network."""
     return torch.stack([loss(logits, target) for logits in outputs]).sum()

@@ -1,4 +1,4 @@
-"""SAM2UNet: the trunk, an adapter in front of each of its blocks, an RFB per stage, the decoder; and its card."""
+"""SAM2UNet: the trunk with an adapter before each block, one RFB per stage, the decoder; and the network's card."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -10,25 +10,26 @@ from torch import Tensor, nn
 from ..card import Card, check_size
 from .adapter import Adapter
 from .decoder import Decoder
-from .hiera import TRUNKS, Hiera
+from .hiera import HIERA_CONFIGS, Hiera
 from .receptive_field import ReceptiveField
 
 
 @dataclass(frozen=True)
 class TrunkSource:
-    """Where a frozen trunk came from, so that a model file can do without it."""
+    """The file that a frozen trunk was loaded from, so that model files can leave the trunk out."""
 
     digests: dict[str, str]
-    """SHA-256 of each tensor by name, in float32: the same for every container they come in."""
+    """SHA-256 of each tensor in float32, by name; independent of the file format."""
     name: str | None
-    """Its name in the catalogue of official trunks, if it has one."""
+    """Name in the catalogue of official trunks, or None."""
     path: str
-    narrowed: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of those that the network keeps in bf16, as it keeps them."""
+    """Absolute path of the file."""
+    bf16_digests: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the tensors that the network holds in bf16, as held."""
 
     @property
     def sha256(self) -> str:
-        """Of the names and digests of all tensors."""
+        """SHA-256 over the names and digests of all tensors."""
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -38,7 +39,10 @@ class SAM2UNet(nn.Module):
 
     Args:
         trunk: "tiny", "small", "base_plus" or "large".
-        classes: 1 for foreground against background; else the number of classes, background (0) counted.
+        classes: 1 for foreground against background; else the number of classes, including background (0).
+
+    Raises:
+        ValueError: unknown trunk, or fewer than one class.
 
     >>> import torch
     >>> SAM2UNet("tiny").eval()(torch.zeros(1, 3, 64, 96)).shape
@@ -47,20 +51,20 @@ class SAM2UNet(nn.Module):
 
     def __init__(self, trunk: str = "large", classes: int = 1):
         super().__init__()
-        if trunk not in TRUNKS:
-            raise ValueError(f"unknown trunk {trunk!r}: choose from {', '.join(TRUNKS)}")
+        if trunk not in HIERA_CONFIGS:
+            raise ValueError(f"unknown trunk {trunk!r}: choose from {', '.join(HIERA_CONFIGS)}")
         if classes < 1:
             raise ValueError(f"classes is {classes}: it must be 1 or more")
         self.card = Card(trunk=trunk, classes=classes)
         self.trunk_source: TrunkSource | None = None
-        self.trunk = Hiera(TRUNKS[trunk])
+        self.trunk = Hiera(HIERA_CONFIGS[trunk])
         self.adapters = nn.ModuleList([Adapter(block.dim) for block in self.trunk.blocks])  # type: ignore[arg-type]
-        self.receptive_fields = nn.ModuleList([ReceptiveField(width) for width in self.trunk.shape.widths])
+        self.receptive_fields = nn.ModuleList([ReceptiveField(width) for width in self.trunk.config.widths])
         self.decoder = Decoder(classes)
 
     @property
     def trunk_frozen(self) -> bool:
-        """Whether no parameter of the trunk is trained."""
+        """True if no parameter of the trunk requires a gradient."""
         return not any(p.requires_grad for p in self.trunk.parameters())
 
     @overload
@@ -68,14 +72,18 @@ class SAM2UNet(nn.Module):
     @overload
     def forward(self, images: Tensor, deep_supervision: Literal[True]) -> tuple[Tensor, Tensor, Tensor]: ...
     def forward(self, images: Tensor, deep_supervision: bool = False) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """Logits of images (B, 3, H, W), normalised as the card says; H and W multiples of 32.
+        """Segment a batch of images.
+
+        Args:
+            images: (B, 3, H, W), normalised with the card's mean and std; H and W multiples of 32.
+            deep_supervision: return all three outputs.
 
         Returns:
-            (B, classes, H, W); with `deep_supervision` also the logits of strides 16 and 8, at (H, W) too:
-            (main, side16, side8).
+            Logits (B, classes, H, W); with `deep_supervision` (main, side16, side8), the logits of the final stride 4
+            and of strides 16 and 8, all upsampled to (H, W).
 
         Raises:
-            ValueError: H or W is no multiple of 32.
+            ValueError: H or W is not a multiple of 32.
         """
         size = images.shape[-2:]
         check_size(*size)

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..data import class_colours
-from .parts import Mask
+from .components import MaskArray
 
 
-def mask_picture(mask: Mask, classes: int = 1) -> Image.Image:
+def mask_image(mask: MaskArray, classes: int = 1) -> Image.Image:
     """A mask as a picture: 0/255, or class indices with a palette."""
     if classes == 1:
         return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0)))
@@ -17,7 +17,7 @@ def mask_picture(mask: Mask, classes: int = 1) -> Image.Image:
     return picture
 
 
-def overlay(image: Image.Image, mask: Mask, classes: int = 1) -> Image.Image:
+def overlay(image: Image.Image, mask: MaskArray, classes: int = 1) -> Image.Image:
     """The picture with the mask tinted over it and outlined."""
     from scipy import ndimage
 
@@ -32,7 +32,7 @@ def overlay(image: Image.Image, mask: Mask, classes: int = 1) -> Image.Image:
     return Image.composite(Image.fromarray(colours[wide]), result, Image.fromarray(wide != narrow))
 
 
-def cutout(image: Image.Image, mask: Mask, edge: NDArray[np.uint8] | None = None) -> Image.Image:
+def cutout(image: Image.Image, mask: MaskArray, edge: NDArray[np.uint8] | None = None) -> Image.Image:
     """The picture, transparent outside the mask, as opaque in it as `edge` (H, W) says: 255 for wholly."""
     alpha = np.where(mask, np.uint8(255) if edge is None else edge, np.uint8(0))
     result = image.copy()

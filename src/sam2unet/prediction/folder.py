@@ -1,9 +1,7 @@
 """Predicting files, folders and globs into a folder."""
 
 import errno
-import os
 import sys
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,13 +15,14 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..data import find_images, is_picture, open_picture, opened, picture_size, read_frames, read_image
+from ..data import find_images, is_image, open_image, opened, pixel_count, read_frames, read_image
 from ..errors import InputError
-from ..files import appearing
+from ..files import atomic_path
+from ..system import Shard
+from .components import MaskArray, check_scipy
 from .outputs import FOLDERS, Outputs, save_array, save_picture
-from .parts import Mask, check_scipy
 from .predictor import PIXELS_AHEAD, Picture, Prediction, Predictor
-from .records import TABLES, Add, Record, Shard, tables
+from .tables import TABLES, Append, ImageRecord, tables
 
 WRITERS = 2
 STDIN = Path("-")
@@ -38,7 +37,7 @@ class FolderResult:
 
     done: int = 0
     kept: int = 0
-    failed: list[str] = field(default_factory=list)
+    failed: list[InputError] = field(default_factory=list)
 
 
 @dataclass
@@ -46,14 +45,14 @@ class Inputs:
     """The pictures by the name of their output (without suffix), and what can't be predicted, in sentences."""
 
     pictures: dict[str, Path] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
+    failed: list[InputError] = field(default_factory=list)
     among_outputs: set[Path] = field(default_factory=set)
     """Those, of all shards, that lie where outputs will."""
     like_frames: dict[str, Path] = field(default_factory=dict)
     """Those, of all shards, whose name a frame could have."""
 
 
-def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = (1, 1)) -> Inputs:
+def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = Shard()) -> Inputs:  # noqa: B008, frozen
     """The pictures that files, folders and globs name.
 
     Of a folder that holds pictures and masks the pictures are taken; its subfolders stay part of the name, but for
@@ -76,7 +75,7 @@ def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = (1, 1)) 
         path, problems = Path(given), list[str]()
         if path.is_dir():
             if path.resolve() == below:
-                raise InputError(f"{path}: holds the pictures; name another folder for the masks with --out")
+                raise InputError(f"{path}: holds the images; choose another folder for the masks", "out")
             pictures = [*find_images(path, problems, without=below).items()]
         elif str(given) == "-":
             pictures = [("stdin", STDIN)]
@@ -86,7 +85,7 @@ def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = (1, 1)) 
             pictures = _matching(str(given), below)
         if not pictures and not problems:
             raise InputError(f"{given}: no picture there")
-        result.failed += problems if shard[0] == 1 else []
+        result.failed += map(InputError, problems) if shard.index == 1 else []
         for name, picture in pictures:
             if picture.parent not in outside:
                 parent = picture.parent.resolve()
@@ -97,7 +96,7 @@ def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = (1, 1)) 
             if folder and last.isdecimal():
                 result.like_frames[name] = picture
             folded = fold(name)
-            if zlib.crc32(os.fsencode(folded)) % shard[1] != shard[0] - 1:
+            if not shard.holds(folded):
                 continue
             first = taken.setdefault(folded, name)
             there = result.pictures.setdefault(first, picture)
@@ -107,7 +106,9 @@ def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = (1, 1)) 
     for name, both in clashing.items():
         del result.pictures[name]
         paths = " and ".join(map(str, both))
-        result.failed.append(f"{paths} would both be written as {name}.png; rename one, or predict them apart")
+        result.failed.append(
+            InputError(f"{paths} would both be written as {name}.png; rename one, or predict them apart")
+        )
     return result
 
 
@@ -119,7 +120,7 @@ def _matching(pattern: str, out: Path) -> list[tuple[str, Path]]:
     own = out if root.resolve() in out.parents else None
     named = []
     for picture in found:
-        if is_picture(picture) and picture.is_file() and (own is None or own not in picture.resolve().parents):
+        if is_image(picture) and picture.is_file() and (own is None or own not in picture.resolve().parents):
             below = picture.relative_to(root)
             named.append(((Path(picture.name) if ".." in below.parts else below).with_suffix("").as_posix(), picture))
     return named
@@ -131,10 +132,10 @@ def predict_folder(
     out: Path,
     outputs: Outputs = Outputs(),  # noqa: B008, it is frozen
     *,
-    shard: Shard = (1, 1),
+    shard: Shard = Shard(),  # noqa: B008, frozen
     overwrite: bool = False,
     progress: Callable[[int, int], object] = lambda done, total: None,
-    told: Callable[[dict[str, Any]], object] | None = None,
+    on_line: Callable[[dict[str, Any]], object] | None = None,
 ) -> FolderResult:
     """Write OUT/NAME.png for each picture, and what else is wanted.
 
@@ -152,18 +153,18 @@ def predict_folder(
         shard: which part of the pictures that is, for the names of tables.
         overwrite: predict what is there again.
         progress: gets how many of how many are through.
-        told: gets a line for each picture, for a machine to read.
+        on_line: called with a dictionary per image, for machines to read.
 
     Raises:
-        InputError: one bit for several classes, a file of another kind where a table would be, or `told` without scipy.
+        InputError: one bit for several classes, a file of another kind where a table would be, or `on_line` without scipy.
     """
     card = predictor.card
-    if told:
-        check_scipy("--json")
+    if on_line:
+        check_scipy("lines of JSON")
     if outputs.mask_bits == 1 and card.classes > 1:
-        raise InputError(f"masks of {card.classes} classes do not fit in one bit: leave out --mask-bits")
+        raise InputError(f"masks of {card.classes} classes do not fit in one bit: use 8", "mask_bits")
     with ThreadPoolExecutor(WRITERS) as pool:
-        run = _Run(predictor, inputs, out, outputs, overwrite, progress, told, pool)
+        run = _Run(predictor, inputs, out, outputs, overwrite, progress, on_line, pool)
         try:
             if len(card.class_names) == card.classes > 1:
                 _write_classes(card.class_names, out / "classes.txt", overwrite)
@@ -172,7 +173,7 @@ def predict_folder(
         except BrokenPipeError:
             raise
         except OSError as error:
-            run.fail(f"{out}: can't be written ({error})", beside=True)
+            run.fail(InputError(f"{out}: can't be written ({error})"), beside=True)
     return run.result
 
 
@@ -180,9 +181,9 @@ def _write_classes(names: list[str], path: Path, overwrite: bool) -> None:
     text = "".join(f"{name}\n" for name in names).encode()
     if path.exists() and not overwrite:
         if path.read_bytes() != text:
-            raise InputError(f"{path}: names other classes; name another --out, or add --overwrite")
+            raise InputError(f"{path}: names other classes; choose another folder, or overwrite it", "out", "overwrite")
     else:
-        with appearing(path) as hidden:
+        with atomic_path(path) as hidden:
             hidden.write_bytes(text)
 
 
@@ -194,20 +195,20 @@ def predict_to(predictor: Predictor, inputs: Inputs, outputs: Outputs, stream: B
     """
     kinds: list[str] = sorted(outputs.save) or ["mask"]
     if len(inputs.pictures) + len(inputs.failed) != 1 or len(kinds) > 1 or kinds[0] in TABLES:
-        raise InputError("to stdout goes one picture's mask, or what one --save names that is no table")
+        raise InputError("standard output takes one image's mask, or one other output that is no table", "save")
     if inputs.failed:
-        raise InputError(inputs.failed[0])
+        raise inputs.failed[0]
     (path,) = inputs.pictures.values()
     source = _source(path)
-    if any(True for _ in read_frames(source, predictor.card.stretch, predictor.most_pixels)):
-        raise InputError(f"{path}: holds several pictures; name a folder with --out")
-    prediction = predictor.predict(read_image(source, predictor.card.stretch, predictor.most_pixels))
+    if any(True for _ in read_frames(source, predictor.card.normalise_range, predictor.max_pixels)):
+        raise InputError(f"{path}: holds several images; name a folder", "out")
+    prediction = predictor.predict(read_image(source, predictor.card.normalise_range, predictor.max_pixels))
     if kinds == ["npy"]:
         np.save(stream, prediction.probability)
     else:
         drawn = outputs.draw(prediction, predictor.card)
         if kinds[0] not in drawn:
-            raise InputError(f"{kinds[0]} is a picture for each class: name a folder with --out")
+            raise InputError(f"{kinds[0]} is an image per class: name a folder", "out")
         drawn[kinds[0]].save(stream, "PNG")
 
 
@@ -222,34 +223,34 @@ class _Written(NamedTuple):
     picture: Path
     pixels: int
     kept: bool
-    record: Future[Record | None]
+    record: Future[ImageRecord | None]
 
 
 class _Run:
     def __init__(
         self, predictor: Predictor, inputs: Inputs, out: Path, outputs: Outputs, overwrite: bool,
-        progress: Callable[[int, int], object], told: Callable[[dict[str, Any]], object] | None,
+        progress: Callable[[int, int], object], on_line: Callable[[dict[str, Any]], object] | None,
         pool: ThreadPoolExecutor,
     ):  # fmt: skip
         self.predictor, self.inputs, self.out, self.outputs = predictor, inputs, out, outputs
-        self.overwrite, self.progress, self.told, self.pool = overwrite, progress, told, pool
+        self.overwrite, self.progress, self.on_line, self.pool = overwrite, progress, on_line, pool
         self.card, self.total = predictor.card, len(inputs.pictures)
         self.result = FolderResult()
         self.full = self.recorded = False
-        self.adders: list[Add] = []
+        self.adders: list[Append] = []
         self.asked: deque[tuple[str, Path]] = deque()  # for what no prediction has come yet
         self.written: deque[_Written] = deque()
 
-    def all(self, adders: list[Add]) -> None:
-        self.adders, self.recorded = adders, bool(adders or self.told)
+    def all(self, adders: list[Append]) -> None:
+        self.adders, self.recorded = adders, bool(adders or self.on_line)
         self.tell()
-        for sentence in self.inputs.failed:
-            self.fail(sentence, beside=True)
+        for error in self.inputs.failed:
+            self.fail(error, beside=True)
         for _, outcome in self.predictor.try_many(self.wanted()):
             name, picture = self.asked.popleft()
             if isinstance(outcome, InputError):
                 named = str(outcome).startswith(str(picture))
-                self.fail(str(outcome) if named else f"{picture}: {outcome}")
+                self.fail(outcome if named else InputError(f"{picture}: {outcome}", *outcome.parameters))
             else:
                 pixels = outcome.image.width * outcome.image.height
                 self.submit(name, picture, pixels, False, self.pool.submit(self.write, name, picture, outcome))
@@ -264,18 +265,18 @@ class _Run:
             several = False
             try:
                 source = _source(path)
-                for number, read in read_frames(source, self.card.stretch, self.predictor.most_pixels):
+                for number, read in read_frames(source, self.card.normalise_range, self.predictor.max_pixels):
                     self.total += several
                     several = True
                     if self.full:
                         return
                     yield from self.asking(f"{name}/{number:04d}", path, read)
                 if not several:
-                    whole = partial(read_image, source, self.card.stretch, self.predictor.most_pixels)
+                    whole = partial(read_image, source, self.card.normalise_range, self.predictor.max_pixels)
                     yield from self.asking(name, path, whole if path == STDIN else None)
             except InputError as error:
                 self.total += several
-                self.fail(str(error))
+                self.fail(error)
             if self.full:
                 return
 
@@ -288,9 +289,9 @@ class _Run:
                 self.asked.append((name, path))
                 yield picture
         except InputError as error:
-            self.fail(str(error))
+            self.fail(error)
         except OSError as error:
-            self.fail(f"{path}: can't be written ({error})")
+            self.fail(InputError(f"{path}: can't be written ({error})"))
 
     def check(self, name: str, picture: Path) -> None:
         """Refuse what would be written over a picture or another's output."""
@@ -307,7 +308,7 @@ class _Run:
                 replaced = self.out.resolve() / file
                 if replaced in self.inputs.among_outputs:
                     what = "it" if replaced == picture.parent.resolve() / picture.name else str(replaced)
-                    raise InputError(f"{picture}: its mask would replace {what}; name another folder with --out")
+                    raise InputError(f"{picture}: its mask would replace {what}; choose another folder", "out")
 
     def files(self, name: str) -> dict[str, str]:
         return self.outputs.files(name, self.card)
@@ -343,8 +344,8 @@ class _Run:
         except InputError as error:
             if self.overwrite:
                 return 0
-            raise InputError(f"{error}; --overwrite predicts it again") from error
-        raise InputError(f"{mask}: is there and is no mask; name another folder with --out")
+            raise InputError(f"{error}; overwrite it to predict it again", "overwrite") from error
+        raise InputError(f"{mask}: exists and is not a mask; choose another folder", "out")
 
     def submit(self, *written: Any) -> None:
         self.written.append(_Written(*written))
@@ -357,11 +358,11 @@ class _Run:
             try:
                 record = item.record.result()
             except InputError as error:  # the mask that is there
-                self.fail(f"{error}; --overwrite predicts it again")
+                self.fail(InputError(f"{error}; overwrite it to predict it again", "overwrite"))
                 continue
             except (OSError, MemoryError) as error:
                 self.full |= isinstance(error, OSError) and error.errno in NO_ROOM
-                self.fail(f"{item.picture}: can't be written ({error or 'not enough memory'})")
+                self.fail(InputError(f"{item.picture}: can't be written ({error or 'not enough memory'})"))
                 continue
             if item.kept:
                 self.result.kept += 1
@@ -370,23 +371,23 @@ class _Run:
             if record:
                 for add in self.adders:
                     add(record)
-                if self.told:
-                    self.told(record.line(self.card, self.out / f"{item.name}.png", item.kept))
+                if self.on_line:
+                    self.on_line(record.line(self.card, self.out / f"{item.name}.png", item.kept))
             self.tell()
 
-    def fail(self, sentence: str, beside: bool = False) -> None:
+    def fail(self, error: InputError, beside: bool = False) -> None:
         """Count a failure; one beside the pictures that were known makes the total larger."""
         self.total += beside
-        self.result.failed.append(sentence)
-        if self.told:
-            self.told({"error": sentence})
+        self.result.failed.append(error)
+        if self.on_line:
+            self.on_line({"error": str(error)})
         self.tell()
 
     def tell(self) -> None:
         result = self.result
         self.progress(result.kept + result.done + len(result.failed), self.total)
 
-    def write(self, name: str, picture: Path, prediction: Prediction) -> Record | None:
+    def write(self, name: str, picture: Path, prediction: Prediction) -> ImageRecord | None:
         kept = None
         if not self.overwrite and (self.out / f"{name}.png").exists():
             kept = self.mask(name)
@@ -403,28 +404,28 @@ class _Run:
                     save_picture(drawn[kind], self.out / file)
         return self.record(name, picture, self.as_mask(drawn["mask"])) if self.recorded else None
 
-    def read(self, name: str, picture: Path) -> Record:
+    def read(self, name: str, picture: Path) -> ImageRecord:
         mask = self.mask(name)
-        pixels = picture_size(picture) if self.inputs.pictures.get(name) == picture else 0
+        pixels = pixel_count(picture) if self.inputs.pictures.get(name) == picture else 0
         if pixels and mask.size != pixels:  # of a frame the file doesn't say
             raise InputError(f"{self.out / name}.png: not of the picture's size")
         return self.record(name, picture, mask)
 
-    def mask(self, name: str) -> Mask:
+    def mask(self, name: str) -> MaskArray:
         """The mask that is there.
 
         Raises:
             InputError: it is broken, or of more classes.
         """
         path = self.out / f"{name}.png"
-        found = self.as_mask(open_picture(path))
+        found = self.as_mask(open_image(path))
         if self.card.classes > 1 and found.max() >= self.card.classes:
             raise InputError(f"{path}: holds class {found.max()}, but the network has {self.card.classes} classes")
         return found
 
-    def as_mask(self, picture: Image.Image) -> Mask:
+    def as_mask(self, picture: Image.Image) -> MaskArray:
         values = np.asarray(picture)
         return values if self.card.classes > 1 else values > 0
 
-    def record(self, name: str, picture: Path, mask: Mask) -> Record:
-        return Record.of(name, picture, mask, self.outputs.save)
+    def record(self, name: str, picture: Path, mask: MaskArray) -> ImageRecord:
+        return ImageRecord.from_mask(name, picture, mask, self.outputs.save)

@@ -8,11 +8,11 @@ from PIL import Image
 
 from ..card import Card
 from ..errors import InputError
-from ..files import appearing
-from .drawing import cutout, mask_picture, overlay, soft_edge
-from .parts import Mask, check_scipy, cleaned
+from ..files import atomic_path
+from .components import MaskArray, check_scipy, remove_small
+from .drawing import cutout, mask_image, overlay, soft_edge
 from .predictor import Prediction, chosen
-from .records import TABLES
+from .tables import TABLES
 
 FOLDERS = {
     "overlay": "overlays", "probability": "probability", "probability16": "probability16", "npy": "npy",
@@ -48,9 +48,9 @@ class Outputs:
         if self.mask_bits not in (1, 8):
             raise InputError(f"mask_bits is {self.mask_bits}: it must be 1 or 8")
         for kind in sorted(self.save - {"probability", "probability16", "npy", "cutout"}):
-            check_scipy(f"--save {kind}")
+            check_scipy(f"output {kind!r}")
         if self.min_part or self.min_hole:
-            check_scipy("--min-part and --min-hole")
+            check_scipy("removing small components and holes")
         if not 0 <= self.threshold <= 1:
             raise InputError(f"threshold is {self.threshold:g}: it must lie from 0 to 1")
         if self.min_part < 0 or self.min_hole < 0:
@@ -66,7 +66,7 @@ class Outputs:
                 found[f"{folder}/{name}.{'npy' if kind == 'npy' else 'png'}"] = kind
         return found | {f"{name}.png": "mask"}
 
-    def draw(self, prediction: Prediction, card: Card, kept: Mask | None = None) -> dict[str, Image.Image]:
+    def draw(self, prediction: Prediction, card: Card, kept: MaskArray | None = None) -> dict[str, Image.Image]:
         """Pictures by kind, as `files` names them, in one pass over the probabilities; not "npy".
 
         Args:
@@ -74,7 +74,7 @@ class Outputs:
         """
         height, width = prediction.image.height, prediction.image.width
         several = card.classes > 1
-        mask: Mask = np.empty((height, width), np.uint8 if several else np.bool_)
+        mask: MaskArray = np.empty((height, width), np.uint8 if several else np.bool_)
         maps = {
             kind: np.empty((card.classes, height, width), np.uint16 if kind == "probability16" else np.uint8)
             for kind in ("probability", "probability16") if kind in self.save
@@ -90,7 +90,7 @@ class Outputs:
         if kept is not None:
             mask = kept
         elif self.min_part > 1 or self.min_hole > 1:
-            mask = cleaned(mask, self.min_part, self.min_hole)
+            mask = remove_small(mask, self.min_part, self.min_hole)
         if edge is not None and mask is not found:
             edge[found == 0] = 255  # of filled holes
         drawn = {
@@ -101,20 +101,20 @@ class Outputs:
             drawn["overlay"] = overlay(prediction.image, mask, card.classes)
         if edge is not None:
             drawn["cutout"] = cutout(prediction.image, mask, edge)
-        picture = mask_picture(mask, card.classes)
+        picture = mask_image(mask, card.classes)
         return drawn | {"mask": picture if self.mask_bits == 8 else Image.fromarray(np.asarray(mask, np.bool_))}
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture that appears under its name only when complete."""
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         picture.save(partial)
 
 
 def save_array(prediction: Prediction, path: Path) -> None:
     """Write the probabilities as float32, (H, W) or (classes, H, W), strip by strip."""
     shape = (prediction.logits.shape[1], prediction.image.height, prediction.image.width)
-    with appearing(path) as partial, partial.open("wb") as file:
+    with atomic_path(path) as partial, partial.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape if shape[0] > 1 else shape[1:]}
         np.lib.format.write_array_header_1_0(file, header)
         begin = file.tell()

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import MOST_PIXELS, picture_size, read_image, to_rgb
+from ..data import MAX_PIXELS, pixel_count, read_image, to_rgb
 from ..errors import InputError
-from ..export import Runtime, probabilities
-from .backends import Backend, Precision, open_backend
+from ..runtime import Backend, Precision, Runtime, open_runtime, probabilities
 from .drawing import cutout, overlay, soft_edge
 from .views import Grid, Views
 
@@ -99,7 +98,7 @@ class Predictor:
         trunk_weights: where the frozen trunk is that the model file leaves out; see `load_model`.
         batch_size: pictures, or tiles of them, per pass; default 1 on a CPU, 8 elsewhere.
         views: tiles, flips, scales and letterboxes; default the whole picture once, as the network was trained.
-        most_pixels: a larger file is taken for a decompression bomb.
+        max_pixels: a larger file is taken for a decompression bomb.
 
     What OpenVINO compiled is kept in the user's cache by the file's SHA-256: from the second start on neither torch nor
     the trunk's file is needed.
@@ -118,15 +117,15 @@ class Predictor:
         trunk_weights: str | Path | None = None,
         batch_size: int | None = None,
         views: Views = Views(),  # noqa: B008, it is frozen
-        most_pixels: int = MOST_PIXELS,
+        max_pixels: int = MAX_PIXELS,
     ):
-        for name, number in (("batch_size", batch_size), ("most_pixels", most_pixels)):
+        for name, number in (("batch_size", batch_size), ("max_pixels", max_pixels)):
             if number is not None and number < 1:
                 raise InputError(f"{name} is {number}: it must be 1 or more")
-        opened = partial(open_backend, model, device, backend, precision, trunk_weights)
+        opened = partial(open_runtime, model, device, backend, precision, trunk_weights)
         self.backend = opened()
-        self.card = self.backend.exported.card
-        self.views, self.most_pixels = views, most_pixels
+        self.card = self.backend.metadata.card
+        self.views, self.max_pixels = views, max_pixels
         self.batch_size = batch_size or (1 if self.backend.device == "cpu" else 8)
         self.sizes = views.sizes(self.card.size)
         self._by_size = {
@@ -195,9 +194,9 @@ class Predictor:
             InputError: as `predict` says.
         """
         if isinstance(picture, Image.Image):
-            return to_rgb(picture, self.card.stretch)
+            return to_rgb(picture, self.card.normalise_range)
         if isinstance(picture, str | Path):
-            return read_image(picture, self.card.stretch, self.most_pixels)
+            return read_image(picture, self.card.normalise_range, self.max_pixels)
         if not isinstance(picture, np.ndarray):
             raise InputError(f"a picture must be a path, a PIL image or an array, not {type(picture).__name__}")
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
@@ -206,7 +205,7 @@ class Predictor:
 
     def _pixels(self, picture: Picture | InputError) -> int:
         if isinstance(picture, str | Path):
-            return picture_size(picture)
+            return pixel_count(picture)
         if isinstance(picture, Image.Image):
             return picture.width * picture.height
         return picture.size // 3 if isinstance(picture, np.ndarray) else 0
@@ -283,8 +282,10 @@ class Predictor:
             if not out_of_memory(error):
                 raise
             if len(pictures) == 1:
-                advice = "" if runtime.device == "cpu" else "; use --device cpu"
-                raise InputError(f"{runtime.device}: out of memory with one picture{advice}") from error
+                message = f"{runtime.device}: out of memory with one image"
+                if runtime.device == "cpu":
+                    raise InputError(message) from error
+                raise InputError(f"{message}; use the cpu", "device") from error
         self.batch_size = half = len(pictures) // 2
         logits = self._logits(runtime, pictures)
         if self.batch_size == half:  # it was small enough

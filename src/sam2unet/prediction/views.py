@@ -19,7 +19,7 @@ Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Side:
+class TileAxis:
     """Tiles along one side of a picture: as few as `overlap` allows, evenly spread, all of one length."""
 
     length: int
@@ -61,8 +61,8 @@ def _rise(length: int) -> NDArray[np.float64]:
 class Grid:
     """The tiles of a picture, row by row."""
 
-    rows: Side
-    columns: Side
+    rows: TileAxis
+    columns: TileAxis
 
     def __len__(self) -> int:
         return len(self.rows.starts) * len(self.columns.starts)
@@ -97,7 +97,7 @@ class Grid:
             result[:, first - top : last - top, left : left + wide] += own
 
 
-class Inner(NamedTuple):
+class Placement(NamedTuple):
     """Where a tile lies in the network's picture."""
 
     rows: slice
@@ -141,7 +141,7 @@ class Views:
 
     def grid(self, height: int, width: int) -> Grid:
         """The tiles of a picture."""
-        rows, columns = (Side(side, min(side, self.tile or side), self.overlap) for side in (height, width))
+        rows, columns = (TileAxis(side, min(side, self.tile or side), self.overlap) for side in (height, width))
         return Grid(rows, columns)
 
     def show(self, image: Image.Image, grid: Grid, row: int, size: Size, colour: Sequence[int]) -> NDArray[np.uint8]:
@@ -171,13 +171,13 @@ class Views:
             joined.append(tiles)
         return joined[0] if len(joined) == 1 else np.mean(joined, axis=0, dtype=np.float32)
 
-    def _inner(self, grid: Grid, size: Size) -> Inner:
+    def _inner(self, grid: Grid, size: Size) -> Placement:
         height, width = size
         if self.letterbox:
             factor = min(height / grid.rows.tile, width / grid.columns.tile)
             height, width = (max(1, round(side.tile * factor)) for side in (grid.rows, grid.columns))
         top, left = (size[0] - height) // 2, (size[1] - width) // 2
-        return Inner(slice(top, top + height), slice(left, left + width), height, width)
+        return Placement(slice(top, top + height), slice(left, left + width), height, width)
 
 
 def resized(

@@ -1,6 +1,6 @@
 """Training: recipes, the Lightning module and data module, callbacks, runs."""
 
-from .recipe import Recipe, load_recipe, recipe_names
+from .recipe import Recipe, current_key, load_recipe, recipe_names, unknown_key
 from .run import Run, train
 
-__all__ = ["Recipe", "Run", "load_recipe", "recipe_names", "train"]
+__all__ = ["Recipe", "Run", "current_key", "load_recipe", "recipe_names", "train", "unknown_key"]

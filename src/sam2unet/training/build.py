@@ -1,8 +1,8 @@
 """The network and the trainer that a recipe asks for."""
 
+import dataclasses
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
-from ..device import has_bf16
 from ..errors import InputError
 from ..network import Adapter, SAM2UNet
-from ..weights import OFFICIAL, Unreachable, cached, fetch, load_model, load_trunk, tensor_digests
+from ..system import has_bf16, local_world_size, world_size
+from ..weights import OFFICIAL, HubUnreachable, cached_file, fetch, load_model, load_trunk, tensor_digests
+from .checkpoints import ResumeFiles
 from .recipe import Recipe
-from .resume import ResumeFiles
 
 Say = Callable[[str], object]
 
@@ -30,9 +30,10 @@ def build_model(recipe: Recipe, trunk_file: Path | str | None, say: Say = lambda
         InputError: a file can't be used, or doesn't fit the recipe.
     """
     model = SAM2UNet(recipe.trunk, recipe.classes)
-    card = model.card
-    card.size, card.stretch, card.class_names = recipe.height_width, recipe.stretch, recipe.class_names
-    card.recipe = recipe.model_dump(mode="json")
+    model.card = dataclasses.replace(
+        model.card, size=recipe.height_width, normalise_range=recipe.normalise_range, class_names=recipe.class_names,
+        recipe=recipe.model_dump(mode="json"),
+    )  # fmt: skip
     for adapter in model.adapters:
         assert isinstance(adapter, Adapter)
         adapter.initialise(recipe.adapter_init)
@@ -104,8 +105,8 @@ def find_trunk_weights(recipe: Recipe, say: Say) -> Path | None:
         return Path(recipe.trunk_weights)
     names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
     try:
-        return fetch(next((name for name in names if cached(name)), names[0]))
-    except Unreachable as error:
+        return fetch(next((name for name in names if cached_file(name)), names[0]))
+    except HubUnreachable as error:
         say(f"{error}. Training from scratch instead, which needs more data and time for the same quality.")
         return None
 
@@ -123,7 +124,7 @@ def build_trainer(
     `done`: how many steps were made before; what the logs say of later ones is of a run that was cut off.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    world, local = world_size(), local_world_size()
     devices: Any = local if world > 1 or device.index is None else [device.index]
     return pl.Trainer(
         accelerator=device.type,

@@ -1,6 +1,7 @@
 """What happens beside the steps: model files, files to resume from, averaged weights, telling how far the run is."""
 
 import csv
+import dataclasses
 import shlex
 import shutil
 import signal
@@ -15,14 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ..errors import InputError, Stopped
-from ..files import appearing
+from ..files import atomic_path
 from ..weights import save_model
+from .checkpoints import ResumeFiles, StopSignals
 from .module import SegmentationModule
 from .report import Report, duration
-from .resume import ResumeFiles, StopSignals
 
 
-class KeepModels(pl.Callback):
+class SaveModels(pl.Callback):
     """Keeps `last.safetensors`, `best.safetensors` of the epoch with the highest validation Dice, and `metrics.csv`."""
 
     def __init__(self, folder: Path, report: Report):
@@ -43,7 +44,7 @@ class KeepModels(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After each epoch; the first process writes."""
         assert isinstance(module, SegmentationModule)
-        card, scores = module.model.card, module.scores.summary(module.model.card.class_names)
+        scores = module.scores.summary(module.model.card.class_names)
         row = {
             "epoch": trainer.current_epoch + 1, "step": trainer.global_step, "loss": module.mean_loss(), **scores,
             "threshold": module.scores.threshold(), "lr": trainer.optimizers[0].param_groups[0]["lr"],
@@ -55,13 +56,16 @@ class KeepModels(pl.Callback):
             self.best, self.best_dice = row, module.scores.dice.tolist()
         if not trainer.is_global_zero:
             return
-        card.threshold = row["threshold"]
-        card.metrics = {name: value for name, value in scores.items() if value == value} | {"epoch": row["epoch"]}
+        metrics = {name: value for name, value in scores.items() if value == value} | {"epoch": row["epoch"]}
+        module.model.card = dataclasses.replace(module.model.card, threshold=row["threshold"], metrics=metrics)
         save_model(module.model, self.folder / "last.safetensors")
         if better:
-            with appearing(self.folder / "best.safetensors") as partial:
+            with atomic_path(self.folder / "best.safetensors") as partial:
                 shutil.copyfile(self.folder / "last.safetensors", partial)
-        with appearing(self.folder / "metrics.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic_path(self.folder / "metrics.csv") as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             table = csv.DictWriter(file, list(row))
             table.writeheader()
             table.writerows(self.history)
@@ -83,7 +87,7 @@ class KeepModels(pl.Callback):
         self.started, self.seconds = time.monotonic(), state["seconds"]
 
 
-class AverageWeights(pl.Callback):
+class EMA(pl.Callback):
     """An exponential moving average of what is trained and of the running statistics: validated, and kept in models.
 
     Lightning's own copies the whole module, the frozen trunk too. The average follows faster at the start:
@@ -142,7 +146,7 @@ def averaged(module: pl.LightningModule) -> dict[str, Tensor]:
     return {name: value for name, value in module.named_parameters() if value.requires_grad} | buffers
 
 
-class SaveToResume(pl.Callback):
+class SaveCheckpoints(pl.Callback):
     """Writes a checkpoint after an epoch, every few minutes inside one, and when asked to stop.
 
     Where epochs are short not after each, so that writing takes at most about a twentieth of the time.
@@ -150,16 +154,16 @@ class SaveToResume(pl.Callback):
 
     SHARE = 20
 
-    def __init__(self, files: ResumeFiles, minutes: float, beginning: str):
-        self.files, self.seconds, self.beginning = files, 60 * minutes, beginning
+    def __init__(self, files: ResumeFiles, minutes: float, run_record: str):
+        self.files, self.seconds, self.run_record = files, 60 * minutes, run_record
         self.signals, self.saved, self.cost = StopSignals(), 0.0, 0.0
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """All processes must begin alike: each has looked for the trunk and for the checkpoint itself."""
         if trainer.world_size > 1:
-            beginnings: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(beginnings, self.beginning)
-            if len(set(beginnings)) > 1:
+            records: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(records, self.run_record)
+            if len(set(records)) > 1:
                 raise InputError(
                     "the processes found different trunks or checkpoints; give all machines the same view of the "
                     "run's folder, and a trunk that all of them have with --trunk-weights FILE"
@@ -217,14 +221,14 @@ class SaveToResume(pl.Callback):
         )
 
 
-class ShowProgress(pl.Callback):
+class ProgressBar(pl.Callback):
     """One bar over the whole run on a terminal; elsewhere a line per epoch. Both say how long it will take."""
 
-    def __init__(self, console: Console, models: KeepModels, total: int):
+    def __init__(self, console: Console, models: SaveModels, total: int):
         self.console, self.models, self.total = console, models, total
         self.bar: Progress | None = None
         self.task: Any = None
-        self.pace = Pace()
+        self.eta = EtaEstimator()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock and the bar."""
@@ -235,16 +239,16 @@ class ShowProgress(pl.Callback):
             )  # fmt: skip
             self.task = self.bar.add_task("starting", total=self.total, completed=trainer.global_step, left="")
             self.bar.start()
-        self.pace.begin()
+        self.eta.begin()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """What lies between two epochs is no step."""
-        self.pace.begin()
+        self.eta.begin()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Move the bar."""
         assert isinstance(module, SegmentationModule)
-        self.pace.step()
+        self.eta.step()
         if self.bar:
             description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {module.step_loss:.3f}"
             if self.models.history:
@@ -253,11 +257,11 @@ class ShowProgress(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Validation, and the files after it, have a pace of their own."""
-        self.pace.begin()
+        self.eta.begin()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show the validation Dice."""
-        self.pace.validation()
+        self.eta.validation()
         if trainer.is_global_zero and not self.bar:
             row = self.models.history[-1]
             self.console.print(
@@ -270,7 +274,7 @@ class ShowProgress(pl.Callback):
         batches = int(trainer.num_training_batches)
         epochs = (trainer.max_epochs or 0) - len(self.models.history)
         done = trainer.fit_loop.batch_idx + 1 if len(self.models.history) == trainer.current_epoch else 0
-        seconds = self.pace.left(epochs * batches - done, epochs)
+        seconds = self.eta.left(epochs * batches - done, epochs)
         return "" if seconds is None else f"{duration(seconds)} left"
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
@@ -284,7 +288,7 @@ class ShowProgress(pl.Callback):
         self.teardown(trainer, module, "fit")
 
 
-class Pace:
+class EtaEstimator:
     """How long the rest will take, from what batches and validations took so far.
 
     The first batches of a process wait for its readers and its memory, so they count only until others have come.

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..network import SAM2UNet, deep_supervision_loss, structure_loss
-from ..weights import narrow_frozen
+from ..weights import cast_frozen_to_bf16
 from .recipe import Recipe
-from .scores import Scores
+from .validation_scores import ValidationScores
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits (B, classes, H, W), target) -> scalar; target (B, 1, H, W), or (B, H, W) int64, 255 where ignored."""
@@ -45,7 +45,7 @@ class SegmentationModule(pl.LightningModule):
         self.pictures = pictures
         self.loss = loss or self._structure_loss
         self.validation_pictures, self.total_steps = validation_pictures, total_steps
-        self.scores = Scores(recipe.classes, validation_pictures)
+        self.scores = ValidationScores(recipe.classes, validation_pictures)
         self.since_step: list[tuple[Tensor, Tensor]] = []
         """Loss and pictures of the batches since the last step."""
         self.step_loss = math.nan
@@ -54,9 +54,11 @@ class SegmentationModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Use less memory, where this device and precision allow it."""
-        self.model.trunk.recompute = recomputed_blocks(self.recipe, self.device, len(self.model.trunk.blocks))
+        self.model.trunk.checkpointed_blocks = num_checkpointed_blocks(
+            self.recipe, self.device, len(self.model.trunk.blocks)
+        )
         if self.trainer.precision == "bf16-mixed":
-            narrow_frozen(self.model)
+            cast_frozen_to_bf16(self.model)
 
     def _structure_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
@@ -116,7 +118,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """All processes validate and save with the running statistics of the first."""
-        self.scores = Scores(self.recipe.classes, self.validation_pictures)
+        self.scores = ValidationScores(self.recipe.classes, self.validation_pictures)
         if dist.is_available() and dist.is_initialized():
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, src=0)
@@ -159,9 +161,9 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def recomputed_blocks(recipe: Recipe, device: torch.device, blocks: int) -> int:
+def num_checkpointed_blocks(recipe: Recipe, device: torch.device, blocks: int) -> int:
     """How many of the trunk's blocks are computed again on the way back; "auto": half of a big trunk's on a CPU."""
-    share = recipe.recompute
+    share = recipe.activation_checkpointing
     if share == "auto":
         share = 0.5 if device.type == "cpu" and recipe.trunk in ("base_plus", "large") else 0.0
     return round(share * blocks)

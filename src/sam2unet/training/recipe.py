@@ -1,5 +1,6 @@
 """Recipes: everything that a training run depends on beside its data."""
 
+import logging
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,14 +10,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..card import nearest_multiple
 from ..errors import InputError
-from ..files import appearing
-from ..network import TRUNKS, AdapterInit
+from ..files import atomic_path
+from ..network import HIERA_CONFIGS, AdapterInit
 from ..weights import read_recipe
 
 
 def _known_trunk(name: str) -> str:
-    if name not in TRUNKS:
-        raise ValueError(f"choose from {', '.join(TRUNKS)}")
+    if name not in HIERA_CONFIGS:
+        raise ValueError(f"choose from {', '.join(HIERA_CONFIGS)}")
     return name
 
 
@@ -31,6 +32,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=1, le=8192), AfterValidator(nearest_multiple)]
 MODELS = (".safetensors", ".pth", ".pt")
+RENAMED = {"recompute": "activation_checkpointing", "stretch": "normalise_range"}
+"""Keys of 0.1's recipes, and their names today."""
 AUGMENTATION = ("flip_horizontal", "flip_vertical", "rotation", "zoom", "crop", "colour", "blur", "noise")
 
 
@@ -63,7 +66,7 @@ class Recipe(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None
     weighted_bce: bool
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"]
-    recompute: Literal["auto"] | Share
+    activation_checkpointing: Literal["auto"] | Share
     workers: Annotated[Whole, Field(ge=0)]
     save_minutes: Annotated[float, Field(ge=0)]
     val_share: Annotated[float, Field(gt=0, lt=1)]
@@ -77,7 +80,7 @@ class Recipe(BaseModel):
     blur: Annotated[float, Field(ge=0)]
     noise: Annotated[float, Field(ge=0)]
     mask_resize: Literal["bicubic", "nearest"]
-    stretch: bool
+    normalise_range: bool
 
     @model_validator(mode="after")
     def _fitting(self) -> "Recipe":
@@ -121,7 +124,8 @@ def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | 
     Raises:
         InputError: no such recipe, or a key or value that isn't allowed; the message names each.
     """
-    values = _read("general") | (_read(name_or_file) if name_or_file != "general" else {}) | (changes or {})
+    values = _read("general") | (_read(name_or_file) if name_or_file != "general" else {})
+    values |= rename_keys(changes or {}, "recipe")
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -135,18 +139,33 @@ def _read(name_or_file: str | Path) -> dict[str, Any]:
         known = ", ".join(recipe_names())
         raise InputError(f"no recipe {name_or_file}: choose from {known}, or give a YAML file or a model")
     if isinstance(source, Path) and source.suffix in MODELS:
-        return read_recipe(source)
+        return rename_keys(read_recipe(source), source)
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{name_or_file}: broken YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
         raise InputError(f"{name_or_file}: a recipe is lines of `key: value`")
-    return content
+    return rename_keys(content, name_or_file)
+
+
+def current_key(key: str) -> str | None:
+    """Today's name of a key, or None if there is no such key."""
+    key = RENAMED.get(key, key)
+    return key if key in Recipe.model_fields else None
+
+
+def rename_keys(values: dict[str, Any], source: object) -> dict[str, Any]:
+    """Replace the key names of 0.1 by today's, and log one line that says so."""
+    old = [key for key in values if key in RENAMED]
+    if old:
+        renamed = ", ".join(f"{key} is now {RENAMED[key]}" for key in old)
+        logging.getLogger("sam2unet").warning("%s: %s; the old names are still read", source, renamed)
+    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def unknown_key(key: str) -> str:
-    """What there is instead, in a sentence."""
+    """A sentence that lists the known keys."""
     return f"unknown key {key} (known: {', '.join(Recipe.model_fields)})"
 
 
@@ -164,5 +183,5 @@ def _sentence(error: Any) -> str:
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe as YAML."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")

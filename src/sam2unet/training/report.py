@@ -17,26 +17,25 @@ import yaml
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from ..data import DataCheck, Pair, class_colours, read_image, read_mask
-from ..data.dataset import Preparation
-from ..data.report import check_rows
-from ..evaluation.curves import curves
-from ..evaluation.page import (
+from ..data import DataCheck, Pair, check_rows, class_colours, read_image, read_mask
+from ..files import atomic_path
+from ..network import SAM2UNet
+from ..pages import (
     OUTCOMES,
-    classes_picture,
+    classes_image,
+    curves,
     figure,
     histogram,
     legend,
-    outcome_picture,
+    outcome_image,
     page,
     tile,
     twentieths,
     worst_and_best,
 )
-from ..files import appearing
-from ..network import SAM2UNet
 from ..weights import load_model
 from .recipe import Recipe
+from .samples import Preprocessing
 
 Shown = Sequence[tuple[str, Sequence[tuple[str, float, list[Image.Image]]]]]
 """A heading and its pictures: name, Dice, the picture, of several classes the truth, and what was found in it."""
@@ -57,7 +56,7 @@ class Report:
         self, history: list[dict[str, float]], best: dict[str, float], dice: Sequence[float], shown: Shown = ()
     ) -> None:
         """Write the page; `dice` of each validation picture in the best epoch."""
-        with appearing(self.folder / "report.html") as partial:
+        with atomic_path(self.folder / "report.html") as partial:
             partial.write_text(self.page(history, best, dice, shown), encoding="utf-8")
 
     def page(
@@ -163,7 +162,7 @@ class Report:
                     writer.add_image(f"{heading}/{name}", beside, step, dataformats="HWC")
 
 
-def look_at(
+def pick_examples(
     model_file: Path, pairs: Sequence[Pair], dice: Sequence[float], device: torch.device,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Shown:  # fmt: skip
@@ -182,20 +181,20 @@ def look_at(
 def _drawn(model: SAM2UNet, pair: Pair, device: torch.device) -> list[Image.Image]:
     """A picture, of several classes the truth, and what the model finds in it, small enough for a page."""
     card = model.card
-    picture = read_image(pair.image, card.stretch)
-    logits = model(Preparation(card.size, card.mean, card.std).image(picture)[None].to(device))
+    picture = read_image(pair.image, card.normalise_range)
+    logits = model(Preprocessing(card.size, card.mean, card.std).image(picture)[None].to(device))
     mask = read_mask(pair.mask)
     picture.thumbnail((480, 480))
     size = picture.size
     logits = F.interpolate(logits, size=size[::-1], mode="bilinear")[0].cpu()
     if card.classes > 1:
         truth = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.NEAREST))
-        return [picture, *(classes_picture(picture, x) for x in (truth, logits.argmax(dim=0).numpy().astype(np.uint8)))]
+        return [picture, *(classes_image(picture, x) for x in (truth, logits.argmax(dim=0).numpy().astype(np.uint8)))]
     truth, known = (
         np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST)) > 0.5
         for values in (mask.foreground() > 127, mask.known())
     )
-    return [picture, outcome_picture(picture, (logits[0] >= 0).numpy() & known, truth)]
+    return [picture, outcome_image(picture, (logits[0] >= 0).numpy() & known, truth)]
 
 
 def environment(device: torch.device, precision: str, processes: int) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A training run, from a folder of pairs to a model file."""
 
-import os
 import shlex
 import warnings
 from contextlib import nullcontext
@@ -13,20 +12,18 @@ import lightning.pytorch as pl
 import torch
 from rich.console import Console
 
-from ..data import DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, training_split
-from ..data.augmentation import Augment
-from ..data.report import print_check
-from ..device import find_device
+from ..data import DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, print_check, training_split
 from ..errors import InputError
-from ..memory import memory_kept
 from ..progress import progress_bar
+from ..system import find_device, is_main_process, local_rank, retain_freed_memory, world_size
+from .augmentation import Augment
 from .build import build_model, build_trainer, find_trunk_weights, frozen_digest, precision_of
-from .callbacks import AverageWeights, KeepModels, SaveToResume, ShowProgress
-from .data_module import PairDataModule, training_batches
+from .callbacks import EMA, ProgressBar, SaveCheckpoints, SaveModels
+from .checkpoints import ResumeFiles, locked, read_run_record, step_of, write_run_record
+from .loading import PairDataModule, training_batches
 from .module import Loss, SegmentationModule
 from .recipe import Recipe, load_recipe, save_recipe
-from .report import Report, environment, look_at
-from .resume import ResumeFiles, locked, read_beginning, step_of, write_beginning
+from .report import Report, environment, pick_examples
 
 LAST = "last.safetensors"
 
@@ -97,28 +94,28 @@ def train(
     console = console or Console(stderr=True, highlight=False)
     folder = Path(resume or out)
     if resume is None:
-        recipe_, beginning = _new(folder, data, load_recipe(recipe, changes))
+        recipe_, run_record = start_run(folder, data, load_recipe(recipe, changes))
     else:
         if changes or recipe != "general":
-            raise InputError(f"--resume {folder}: the recipe comes from the run; name no other, and no keys")
-        recipe_, beginning = _old(folder, data)
-        if "finished" in beginning:
-            if _first():
+            raise InputError(f"{folder}: a resumed run keeps its recipe; give no other, and no keys of it", "resume")
+        recipe_, run_record = resume_run(folder, data)
+        if "finished" in run_record:
+            if is_main_process():
                 _say(console, f"{folder}: finished. To train on: --set start_from={shlex.quote(str(folder / LAST))}")
-            return Run(folder, **beginning["finished"])
-    if device in ("auto", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # else all processes begin on the first
+            return Run(folder, **run_record["finished"])
+    if device in ("auto", "cuda") and torch.cuda.is_available() and local_rank() is not None:
+        torch.cuda.set_device(local_rank())  # else all processes begin on the first
     place = find_device(device)
-    listing = find_pairs(beginning["data"], recipe_.class_names if recipe_.classes > 1 else ())
-    with locked(folder) if _first() else nullcontext():
-        return _train(folder, recipe_, beginning, listing, place, loss, augment, console, resume is not None)
+    listing = find_pairs(run_record["data"], recipe_.class_names if recipe_.classes > 1 else ())
+    with locked(folder) if is_main_process() else nullcontext():
+        return _train(folder, recipe_, run_record, listing, place, loss, augment, console, resume is not None)
 
 
-def _new(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
+def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of a run that begins, and what it will write down."""
     if data is None:
         raise InputError("name a folder of pictures and masks to train on, or a run to --resume")
-    if _first() and ((folder / LAST).exists() or ResumeFiles(folder).names()):
+    if is_main_process() and ((folder / LAST).exists() or ResumeFiles(folder).names()):
         raise InputError(
             f"{folder}: holds a run already; go on with --resume {shlex.quote(str(folder))}, or name another --out"
         )
@@ -128,30 +125,30 @@ def _new(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe,
     return recipe, {"data": str(Path(data).absolute())}
 
 
-def _old(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]:
+def resume_run(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of a run that goes on, and what it wrote down."""
     if not (folder / "recipe.yaml").is_file():
         raise InputError(f"{folder}: holds no run to resume (no recipe.yaml)")
-    beginning = read_beginning(folder)
-    if "data" not in beginning or (ResumeFiles(folder).names() and "pairs" not in beginning):
+    run_record = read_run_record(folder)
+    if "data" not in run_record or (ResumeFiles(folder).names() and "pairs" not in run_record):
         raise InputError(f"{folder}: holds no run to resume (no whole resume/run.json); train anew with another --out")
-    if not data and not Path(beginning["data"]).is_dir():
+    if not data and not Path(run_record["data"]).is_dir():
         raise InputError(
-            f"{beginning['data']}: no such folder; if the data has moved: train NEW_PLACE --resume {folder}"
+            f"{run_record['data']}: no such folder; if the data has moved: train NEW_PLACE --resume {folder}"
         )
-    return load_recipe(folder / "recipe.yaml"), beginning | ({"data": str(Path(data).absolute())} if data else {})
+    return load_recipe(folder / "recipe.yaml"), run_record | ({"data": str(Path(data).absolute())} if data else {})
 
 
 def _train(
-    folder: Path, recipe: Recipe, beginning: dict[str, Any], listing: Listing, device: torch.device,
+    folder: Path, recipe: Recipe, run_record: dict[str, Any], listing: Listing, device: torch.device,
     loss: Loss | None, augment: Augment | None, console: Console, resumed: bool,
 ) -> Run:  # fmt: skip
     """The run in its folder, which no other process touches."""
-    first, world = _first(), int(os.environ.get("WORLD_SIZE", 1))
+    first, world = is_main_process(), world_size()
     say = partial(_say, console if first else Console(quiet=True))
     check = DataCheck(listing.root)
     if first:
-        write_beginning(folder, beginning)
+        write_run_record(folder, run_record)
         save_recipe(recipe, folder / "recipe.yaml")
         with progress_bar(console, "checking the data") as progress:
             check = check_pairs(listing, recipe.classes, progress)
@@ -170,9 +167,9 @@ def _train(
     checkpoint = files.newest(lambda message: say(f"look: {message}")) if resumed else None
     done = step_of(checkpoint)
     pl.seed_everything(recipe.seed, verbose=False)
-    trunk = beginning["trunk_file"] if checkpoint else find_trunk_weights(recipe, say)
+    trunk = run_record["trunk_file"] if checkpoint else find_trunk_weights(recipe, say)
     model = build_model(recipe, trunk, say)
-    now = beginning | {
+    now = run_record | {
         "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
         "pairs": {pair.key: _sizes(pair) for pair in (*training, *validation)},
         "loss": _name(loss), "augment": _name(augment),
@@ -180,10 +177,10 @@ def _train(
         "precision": precision_of(recipe, device), "recipe": recipe.model_dump(mode="json"),
     }  # fmt: skip
     if checkpoint:
-        for change in changes_since(beginning, now, folder):
+        for change in changes_since(run_record, now, folder):
             say(f"look: {change}, so the weights will not be bit for bit those of an unbroken run")
     if first:
-        write_beginning(folder, now)
+        write_run_record(folder, now)
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), steps, loss)
     if recipe.precision == "64-true":
         module.double()  # Lightning does so only after loading a checkpoint, which would be rounded
@@ -194,59 +191,54 @@ def _train(
     say(f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}")
     about = environment(device, now["precision"], world)
     report = Report(folder, recipe, check, (len(training), len(validation)), about)
-    models = KeepModels(folder, report)
-    with memory_kept(), warnings.catch_warnings():
+    models = SaveModels(folder, report)
+    with retain_freed_memory(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
         callbacks = [
-            models, *([AverageWeights(recipe.ema)] if recipe.ema else []),
-            SaveToResume(files, recipe.save_minutes, f"{done} {now['frozen']}"), ShowProgress(console, models, steps),
+            models, *([EMA(recipe.ema)] if recipe.ema else []),
+            SaveCheckpoints(files, recipe.save_minutes, f"{done} {now['frozen']}"), ProgressBar(console, models, steps),
         ]  # fmt: skip
         trainer = build_trainer(recipe, folder, device, callbacks, files, done)
         trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
     run = Run(folder, models.best, models.history)
     if first:
         with progress_bar(console, "drawing the report") as progress:
-            shown = look_at(run.best, validation, models.best_dice, device, progress)
+            shown = pick_examples(run.best, validation, models.best_dice, device, progress)
         report.write(models.history, models.best, models.best_dice, shown)
         report.to_tensorboard(shown, steps)
         files.keep(1)
-        write_beginning(folder, now | {"finished": {"metrics": run.metrics, "history": run.history}})
+        write_run_record(folder, now | {"finished": {"metrics": run.metrics, "history": run.history}})
     return run
 
 
-def changes_since(beginning: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
+def changes_since(run_record: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
     """What is another than when the run began, in words, where it can go on all the same.
 
     Raises:
         InputError: it can't: other pairs, another frozen trunk, more or fewer processes, another loss or augmentation.
     """
-    edited = [key for key, value in now["recipe"].items() if beginning["recipe"].get(key) != value]
+    edited = [key for key, value in now["recipe"].items() if run_record["recipe"].get(key) != value]
     if edited:
         raise InputError(f"{folder / 'recipe.yaml'}: {edited[0]} is another than when the run began; set it back")
-    if list(beginning["pairs"].items()) != list(now["pairs"].items()):
-        others = {key for key, _ in beginning["pairs"].items() ^ now["pairs"].items()}
+    if list(run_record["pairs"].items()) != list(now["pairs"].items()):
+        others = {key for key, _ in run_record["pairs"].items() ^ now["pairs"].items()}
         differing = ", ".join(sorted(others)[:3]) or "another split"
         raise InputError(
             f"{now['data']}: holds other pairs than when {folder} began ({differing}); put them back, or train anew"
         )
-    if beginning["frozen"] != now["frozen"]:
+    if run_record["frozen"] != now["frozen"]:
         raise InputError(f"{folder}: the frozen trunk is another than when the run began; put its file back")
     for key, what in (("processes", "processes"), ("loss", "loss"), ("augment", "augmentation of your own")):
-        if beginning[key] != now[key]:
-            raise InputError(f"{folder}: began with {what} {beginning[key]}, not {now[key]}; go on as it began")
+        if run_record[key] != now[key]:
+            raise InputError(f"{folder}: began with {what} {run_record[key]}, not {now[key]}; go on as it began")
     kept = "threads", "torch", "device", "precision"
-    return [f"{key} {now[key]} in place of {beginning[key]}" for key in kept if now[key] != beginning[key]]
+    return [f"{key} {now[key]} in place of {run_record[key]}" for key in kept if now[key] != run_record[key]]
 
 
 def _sizes(pair: Pair) -> str:
     """Bytes of a pair's files: other pictures often have the same names, hardly the same sizes."""
     mask = pair.mask.file if isinstance(pair.mask, Polygons) else pair.mask
     return f"{pair.image.stat().st_size}+{mask.stat().st_size}"
-
-
-def _first() -> bool:
-    """Whether this is the process that writes."""
-    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _name(part: Any) -> str | None:

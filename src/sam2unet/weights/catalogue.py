@@ -1,19 +1,26 @@
-"""The official trunks, and where the Hugging Face hub keeps them."""
+"""The official trunks and their files on the Hugging Face hub."""
 
 from dataclasses import dataclass
+
+from ..network import HIERA_CONFIGS
 
 
 @dataclass(frozen=True)
 class OfficialTrunk:
+    """One of Meta's checkpoints on the Hugging Face hub."""
+
     name: str
+    """Such as "sam2.1_hiera_large"."""
     trunk: str
+    """Such as "large"."""
     repo: str
     filename: str
 
 
 OFFICIAL = {
-    name: OfficialTrunk(name, trunk, f"facebook/{release}-hiera-{trunk.replace('_', '-')}", f"{name}.pt")
+    name: OfficialTrunk(name, trunk, f"facebook/{release}-hiera-{config.hub_id}", f"{name}.pt")
     for release in ("sam2", "sam2.1")
-    for trunk in ("tiny", "small", "base_plus", "large")
+    for trunk, config in HIERA_CONFIGS.items()
     for name in [f"{release}_hiera_{trunk}"]
 }
+"""The official trunks by name."""

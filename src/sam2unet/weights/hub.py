@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import appearing
+from ..files import atomic_path
 from .catalogue import OFFICIAL
 
 
-class Unreachable(InputError):
-    """The hub doesn't give the file now."""
+class HubUnreachable(InputError):
+    """The hub can't be reached, or refuses the file."""
 
 
 def fetch(name: str) -> Path:
@@ -25,7 +25,7 @@ def fetch(name: str) -> Path:
     if name not in OFFICIAL:
         raise InputError(f"unknown trunk weights {name!r}: choose from {', '.join(OFFICIAL)}")
     entry = OFFICIAL[name]
-    path = cached(name)
+    path = cached_file(name)
     if path is None:
         try:
             # Asked first, since hf_hub_download tries for half a minute where there is no connection.
@@ -33,16 +33,16 @@ def fetch(name: str) -> Path:
             path = Path(hf_hub_download(entry.repo, entry.filename))
         except Exception as error:  # whatever the hub's client and its transport raise, the way out is the same
             cause = str(error).strip().splitlines() or [type(error).__name__]
-            raise Unreachable(
+            raise HubUnreachable(
                 f"{name} cannot be fetched from the Hugging Face hub ({cause[0]}); "
-                f"get {entry.filename} from {entry.repo} where there is a connection and pass its path "
-                "(--trunk-weights FILE)"
+                f"download {entry.filename} from {entry.repo} elsewhere and pass its path",
+                "trunk_weights",
             ) from error
     _verify(name, path)
     return path
 
 
-def cached(name: str) -> Path | None:
+def cached_file(name: str) -> Path | None:
     """The file of an official trunk in the hub's cache, if it is there."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -67,5 +67,5 @@ def _verify(name: str, path: Path) -> None:
             f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at first use; delete the file and fetch it "
             f"again, or, if the change is wanted, remove {name} from {pins_file()}"
         )
-    with appearing(pins_file()) as partial:
+    with atomic_path(pins_file()) as partial:
         partial.write_text(json.dumps(pins, indent=2, sort_keys=True))

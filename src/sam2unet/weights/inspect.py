@@ -6,7 +6,7 @@ from ..card import Card
 from ..errors import InputError
 from .checkpoint import read_checkpoint
 from .state_dict_adapter import to_trunk
-from .trunk_file import trunk_size
+from .trunk_file import identify_trunk
 
 
 def inspect_file(path: str | Path) -> dict[str, str]:
@@ -38,5 +38,5 @@ def inspect_file(path: str | Path) -> dict[str, str]:
         }
     found = to_trunk(tensors)
     if found:
-        return {"kind": "SAM2 trunk", "trunk": trunk_size(path, found), **facts}
+        return {"kind": "SAM2 trunk", "trunk": identify_trunk(path, found), **facts}
     return {"kind": "unknown", **facts}

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ..card import Card, check_size
 from ..errors import InputError
-from ..files import appearing
+from ..files import atomic_path
 from ..network import SAM2UNet, TrunkSource
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
-from .hub import cached, fetch
+from .hub import cached_file, fetch
 from .state_dict_adapter import from_upstream, to_trunk
-from .trunk_file import check_tensors, read_trunk, tensor_digests, trunk_size, trunk_source
+from .trunk_file import check_tensors, identify_trunk, read_trunk, tensor_digests, trunk_source
 
 FORMAT = "sam2unet-1"
 
@@ -39,7 +39,7 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
     if source:
         digests = tensor_digests(model.trunk.state_dict())
         trained = {name for name, parameter in model.trunk.named_parameters() if parameter.requires_grad}
-        known = source.digests.items() | source.narrowed.items()
+        known = source.digests.items() | source.bf16_digests.items()
         unchanged = {name for name, digest in digests.items() if (name, digest) in known} - trained
         tensors = {name: value for name, value in tensors.items() if name.removeprefix("trunk.") not in unchanged}
         source = source if unchanged else None
@@ -51,7 +51,7 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
         "trunk_frozen": json.dumps(model.trunk_frozen),
         "trunk_source": json.dumps(reference),
     }
-    with appearing(path) as partial:
+    with atomic_path(path) as partial:
         try:
             save_file({name: value.detach().contiguous() for name, value in tensors.items()}, partial, header)
         except SafetensorError as error:
@@ -81,7 +81,9 @@ def load_model(path: str | Path, trunk_weights: str | Path | None = None) -> SAM
     if "encoder.patch_embed.proj.weight" in tensors and "rfb1.conv_cat.conv.weight" in tensors:
         return _load_upstream(path, from_upstream(tensors))
     if to_trunk(tensors):
-        raise InputError(f"{path}: holds a trunk alone, no trained SAM2-UNet; use it with train --trunk-weights")
+        raise InputError(
+            f"{path}: holds only a trunk, not a trained SAM2-UNet; it can start a training", "trunk_weights"
+        )
     raise InputError(f"{path}: neither a model of sam2unet nor a SAM2-UNet checkpoint of the authors' release")
 
 
@@ -103,7 +105,7 @@ def _load_ours(
         trunk, model.trunk_source = _find_trunk(path, card.trunk, source, trunk_weights)
         tensors = {f"trunk.{name}": value for name, value in trunk.items()} | tensors
     elif trunk_weights is not None:
-        raise InputError(f"{path}: holds its own trunk; leave out --trunk-weights")
+        raise InputError(f"{path}: holds its own trunk, so no other can be given", "trunk_weights")
     _fill(path, model, tensors, frozen)
     for name, parameter in model.named_parameters():
         if source and name.startswith("trunk."):
@@ -112,7 +114,7 @@ def _load_ours(
 
 
 def _load_upstream(path: Path, tensors: dict[str, Tensor]) -> SAM2UNet:
-    trunk = trunk_size(path, {k.removeprefix("trunk."): v for k, v in tensors.items() if k.startswith("trunk.")})
+    trunk = identify_trunk(path, {k.removeprefix("trunk."): v for k, v in tensors.items() if k.startswith("trunk.")})
     classes = tensors["decoder.heads.2.bias"].shape[0] if "decoder.heads.2.bias" in tensors else 1
     return _fill(path, _empty(Card(trunk, classes)), tensors, frozen=True)
 
@@ -167,7 +169,7 @@ def _find_trunk(
             )
         return found
     official = name if name in OFFICIAL else None
-    for candidate in (path and Path(path), official and cached(official)):
+    for candidate in (path and Path(path), official and cached_file(official)):
         if candidate and candidate.is_file():
             with suppress(InputError):  # a damaged file there is as good as none
                 found = _matching(candidate, trunk, sha256)
@@ -175,14 +177,14 @@ def _find_trunk(
                     return found
     missing = f"{model_path}: needs the trunk {official or trunk} (SHA-256 of its tensors {str(sha256)[:16]}…)"
     if official is None:
-        raise InputError(f"{missing}, which is not at {path} any more; pass --trunk-weights FILE")
+        raise InputError(f"{missing}, which is not at {path} any more; name its file", "trunk_weights")
     try:
         file = fetch(official)
     except InputError as error:
         raise InputError(f"{missing}, which is not at {path}; {error}") from error
     found = _matching(file, trunk, sha256)
     if found is None:
-        raise InputError(f"{missing}, but {file} holds another; pass --trunk-weights FILE")
+        raise InputError(f"{missing}, but {file} holds another; name its file", "trunk_weights")
     return found
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..network import TRUNKS, Hiera, SAM2UNet, TrunkSource
+from ..network import HIERA_CONFIGS, Hiera, SAM2UNet, TrunkSource
 from .catalogue import OFFICIAL
 from .checkpoint import read_checkpoint
 from .state_dict_adapter import to_trunk
@@ -24,21 +24,21 @@ def read_trunk(path: str | Path) -> tuple[str, dict[str, Tensor]]:
     tensors = to_trunk(read_checkpoint(path)[0])
     if not tensors:
         raise InputError(f"{path}: holds no SAM2 trunk (no image_encoder.trunk.*); pass a SAM2 or SAM2.1 checkpoint")
-    trunk = trunk_size(path, tensors)
+    trunk = identify_trunk(path, tensors)
     return trunk, {name: value.float() for name, value in tensors.items()}
 
 
-def trunk_size(path: str | Path, tensors: dict[str, Tensor]) -> str:
+def identify_trunk(path: str | Path, tensors: dict[str, Tensor]) -> str:
     """Which trunk the tensors belong to, every shape checked."""
     width = tensors["patch_embed.proj.weight"].shape[0]
     depth = len({key.split(".")[1] for key in tensors if key.startswith("blocks.")})
-    for name, shape in TRUNKS.items():
+    for name, shape in HIERA_CONFIGS.items():
         if (shape.embed_dim, sum(shape.stages)) == (width, depth):
             with torch.device("meta"):
                 expected = Hiera(shape).state_dict()
             check_tensors(path, expected, tensors, f"the {name} trunk")
             return name
-    known = "; ".join(f"{name} {s.embed_dim}/{sum(s.stages)}" for name, s in TRUNKS.items())
+    known = "; ".join(f"{name} {s.embed_dim}/{sum(s.stages)}" for name, s in HIERA_CONFIGS.items())
     raise InputError(f"{path}: {width} channels in {depth} blocks is no trunk of SAM2 (channels/blocks: {known})")
 
 
@@ -76,14 +76,14 @@ def load_trunk(model: SAM2UNet, path: str | Path) -> None:
     trunk, tensors = read_trunk(path)
     if trunk != model.card.trunk:
         raise InputError(
-            f"{path}: holds the {trunk} trunk, but the network has {model.card.trunk}; use --trunk {trunk}"
+            f"{path}: holds the {trunk} trunk, but the network has {model.card.trunk}; make them the same", "trunk"
         )
     model.trunk.load_state_dict(tensors)
     model.trunk.requires_grad_(False)
     model.trunk_source = trunk_source(path, tensors)
 
 
-def narrow_frozen(model: SAM2UNet) -> None:
+def cast_frozen_to_bf16(model: SAM2UNet) -> None:
     """Keep the frozen matrices of a trunk that are as they came from a file in bf16, as mixed training casts them.
 
     They need not be cast at each step, and take half the memory. A file saved from the network still leaves them out.
@@ -99,4 +99,4 @@ def narrow_frozen(model: SAM2UNet) -> None:
     unchanged = {name: frozen[name] for name, digest in tensor_digests(frozen).items() if came.get(name) == digest}
     for parameter in unchanged.values():
         parameter.data = parameter.data.bfloat16()
-    model.trunk_source = dataclasses.replace(model.trunk_source, narrowed=tensor_digests(unchanged))
+    model.trunk_source = dataclasses.replace(model.trunk_source, bf16_digests=tensor_digests(unchanged))

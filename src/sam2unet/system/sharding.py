@@ -1,0 +1,25 @@
+"""Splitting work by name between machines and processes."""
+
+import zlib
+from dataclasses import dataclass
+
+from .processes import rank, world_size
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` (from 1) of `count`; which part a name belongs to depends on the name alone."""
+
+    index: int = 1
+    count: int = 1
+
+    def holds(self, name: str) -> bool:
+        """True if the work called `name` belongs to this shard (CRC-32 modulo the count)."""
+        return zlib.crc32(name.encode(errors="surrogateescape")) % self.count == self.index - 1
+
+    def for_this_process(self) -> "Shard":
+        """Divide the shard further between the processes that torchrun started."""
+        return Shard((self.index - 1) * world_size() + rank() + 1, self.count * world_size())
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"

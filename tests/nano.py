@@ -1,0 +1,18 @@
+"""A trunk of few, narrow blocks for fast tests, and a short recipe."""
+
+from sam2unet.network import HIERA_CONFIGS, HieraConfig
+
+# With the tiny trunk's windows: two stages have cut windows at any size below 448.
+NANO = HieraConfig(
+    hub_id="nano", embed_dim=16, num_heads=1, stages=(1, 1, 2, 1), global_att_blocks=(3,), window_spec=(8, 4, 14, 7),
+    pos_embed_grid=7,
+)  # fmt: skip
+SHORT = {
+    "trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 3, "batch_size": 2, "workers": 0,
+    "precision": "32-true", "save_minutes": 0,
+}  # fmt: skip
+
+
+def register() -> None:
+    """Add the trunk to the known ones, in this process."""
+    HIERA_CONFIGS["nano"] = NANO
