@@ -151,9 +151,9 @@ class _Trunk:
         """Append the attention of block `index`, see `network.hiera.Attention`.
 
         SAM2 pads windows that are cut off. A padded token is zero, so its key and value are the biases of their
-        projections. Here these biases are left out of keys and values: the same vector less in every key leaves the
-        softmax as it is, and the same vector less in every value is added to the result, as part of the bias of the
-        output projection. Then the keys and values of padded tokens are zero.
+        projections. Here both biases are subtracted from all keys and values, so that those of padded tokens are zero.
+        Subtracting one vector from all keys doesn't change the softmax; subtracting one from all values subtracts it
+        from the result, to which the bias of the output projection adds it again.
         """
         b = self.builder
         weight, bias = w.linear_after_norm("attn.qkv", "norm1")
@@ -171,15 +171,16 @@ class _Trunk:
         runs, whole_cells = self.windows(index, stage)
         results = []
         for run in runs:
+            queries, keys = cell_queries * run.window_cells, cell_keys * run.window_cells
             parts = []
             for x, cell_tokens in ((q, cell_queries), (k, cell_keys), (v, cell_keys)):
                 if len(runs) > 1:
                     ends = run.first_cell, run.first_cell + run.windows * run.window_cells
                     x = b.add("Slice", x, *(np.array([cell_tokens * end]) for end in ends), np.array([1]))
                 parts.append(b.reshape(x, -1, cell_tokens * run.window_cells, heads, dim // heads))
-            num_padded = (whole_cells - run.window_cells) * cell_keys
-            x = self.attend(*parts, cell_queries * run.window_cells, cell_keys * run.window_cells, num_padded)
-            results.append(b.reshape(x, -1, cell_queries * run.window_cells * run.windows, dim))
+            num_padded = whole_cells * cell_keys - keys
+            x = self.attend(parts[0], parts[1], parts[2], queries, keys, num_padded)
+            results.append(b.reshape(x, -1, queries * run.windows, dim))
         x = results[0] if len(results) == 1 else b.add("Concat", *results, axis=1)
         weight, bias = w.layer("attn.proj")
         return b.linear(x, weight, bias + weight @ padded_qkv[2 * dim :])
