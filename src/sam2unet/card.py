@@ -60,7 +60,7 @@ class Card:
         Raises:
             KeyError, TypeError, ValueError: the content is not a card.
         """
-        content = {RENAMED.get(key, key): value for key, value in content.items()}
+        content = {RENAMED.get(key, key): value for key, value in dict(content).items()}
         for key in ("size", "mean", "std"):
             content[key] = tuple(content[key])  # JSON has lists only
         return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})
