@@ -31,7 +31,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: can't be read ({error.strerror})") from error
     if start[8:9] == b"{":
         return _read_safetensors(path)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
