@@ -55,7 +55,7 @@ def test_sixteen_bits_are_divided_or_stretched(suffix, tmp_path):
     np.testing.assert_array_equal(np.asarray(read_image(path))[..., 1], np.round(WIDE / 257))
     low, high = WIDE.min().astype(float), WIDE.max().astype(float)
     np.testing.assert_array_equal(
-        np.asarray(read_image(path, stretch=True))[..., 2], np.round((WIDE - low) * 255 / (high - low))
+        np.asarray(read_image(path, normalise_range=True))[..., 2], np.round((WIDE - low) * 255 / (high - low))
     )
 
 
@@ -74,7 +74,7 @@ def test_float_and_flat_pictures(tmp_path):
     found = saved(Image.fromarray(ramp), tmp_path / "a.tif")
     assert (found.min(), found.max()) == (0, 255)
     Image.fromarray(np.full((4, 4), 700, np.uint16)).save(tmp_path / "flat.png")
-    assert np.asarray(read_image(tmp_path / "flat.png", stretch=True)).max() == 0
+    assert np.asarray(read_image(tmp_path / "flat.png", normalise_range=True)).max() == 0
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..data import find_images, is_image, open_image, opened, pixel_count, read_frames, read_image
+from ..data import find_images, is_image, open_header, open_image, pixel_count, read_frames, read_image
 from ..errors import InputError
 from ..files import atomic_path
 from ..system import Shard
@@ -338,7 +338,7 @@ class _Run:
     def guarded(self, mask: Path) -> int:
         """How many pixels a mask that is there has."""
         try:
-            with opened(mask) as found:
+            with open_header(mask) as found:
                 if found.mode in MASK_MODES:
                     return found.width * found.height
         except InputError as error:
