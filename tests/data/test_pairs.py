@@ -59,8 +59,8 @@ def test_layouts(layout, tmp_path):
     listing = find_pairs(tmp_path)
     pairs = {(pair.image, pair.mask) for pairs in listing.pairs.values() for pair in pairs}
     assert pairs == {(root / image, root / mask) for root in roots}
-    assert not listing.lone_images
-    assert not listing.lone_masks
+    assert not listing.unpaired_images
+    assert not listing.unpaired_masks
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_leftovers_of_different_folders_are_not_paired(tmp_path):
     put(tmp_path, *(f"p{p}/{kind}/{i}.png" for p in (1, 2) for kind in ("images", "masks") for i in (1, 2)))
     put(tmp_path, "p1/images/3.png", "p2/masks/3.png")
     listing = find_pairs(tmp_path)
-    assert listing.lone_images[""] == [tmp_path / "p1/images/3.png"]
-    assert listing.lone_masks[""] == [tmp_path / "p2/masks/3.png"]
+    assert listing.unpaired_images[""] == [tmp_path / "p1/images/3.png"]
+    assert listing.unpaired_masks[""] == [tmp_path / "p2/masks/3.png"]
     assert {pair.image.parts[-3] == pair.mask.parts[-3] for pair in listing.pairs[""]} == {True}
 
 
@@ -125,8 +125,8 @@ def test_order_is_nothing_and_names_are_all(tmp_path):
     put(tmp_path, *(f"images/{n}.jpg" for n in "abcd"), *(f"masks/{n}.png" for n in "dca"), "masks/x.png")
     listing = find_pairs(tmp_path)
     assert {(p.image.stem, p.mask.stem) for p in listing.pairs[""]} == {("a", "a"), ("c", "c"), ("d", "d")}
-    assert listing.lone_images[""] == [tmp_path / "images/b.jpg"]
-    assert listing.lone_masks[""] == [tmp_path / "masks/x.png"]
+    assert listing.unpaired_images[""] == [tmp_path / "images/b.jpg"]
+    assert listing.unpaired_masks[""] == [tmp_path / "masks/x.png"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_polygons_give_masks_to_pictures(tmp_path):
     (tmp_path / "valid/_annotations.coco.json").write_text(json.dumps(coco))
     check = check_pairs(find_pairs(tmp_path))
     assert check.errors == []
-    assert [part.foreground for part in check.parts.values()] == [[50 / 600], [50 / 600]]
+    assert [part.foreground for part in check.splits.values()] == [[50 / 600], [50 / 600]]
 
 
 @pytest.mark.parametrize("by", [None, "folder", r"^(p\d)_"])
@@ -242,7 +242,7 @@ def test_masks_that_teach_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [([], "holds no pictures"), (["images/a.jpg", "masks/b.png"], "no picture has a mask of the same name")],
+    [([], "holds no images"), (["images/a.jpg", "masks/b.png"], "no image has a mask of the same name")],
 )
 def test_folders_without_pairs(names, message, tmp_path, run):
     result = run("data", "check", put(tmp_path, *names))
@@ -304,12 +304,12 @@ def test_polygons_belong_to_the_picture_in_their_folder(tmp_path):
     (tmp_path / "p1/001.json").write_text(json.dumps(labelme))
     listing = find_pairs(tmp_path)
     assert [pair.image for pair in listing.pairs[""]] == [tmp_path / "p1/001.jpg"]
-    assert listing.lone_images[""] == [tmp_path / "p2/001.jpg"]
+    assert listing.unpaired_images[""] == [tmp_path / "p2/001.jpg"]
     (tmp_path / "p1/001.json").unlink()
     box = {"id": 1, "image_id": 1, "segmentation": [[5, 5, 14, 5, 14, 9, 5, 9]]}
     entries = [{"id": i, "file_name": f"p{i}/001.jpg", "width": 30, "height": 20} for i in (1, 2)]
     (tmp_path / "set.json").write_text(json.dumps({"images": entries, "annotations": [box], "categories": []}))
-    assert sorted(check_pairs(find_pairs(tmp_path)).parts[""].foreground) == [0, 50 / 600]
+    assert sorted(check_pairs(find_pairs(tmp_path)).splits[""].foreground) == [0, 50 / 600]
     entries[0]["file_name"] = "001.jpg"
     (tmp_path / "set.json").write_text(json.dumps({"images": entries[:1], "annotations": [], "categories": []}))
     with pytest.raises(InputError, match="fits both"):
@@ -335,7 +335,7 @@ def test_coco_names_its_pictures_in_many_ways(pictures, json_files, tmp_path):
     listing = find_pairs(tmp_path)
     split = "" if list(json_files) == ["set.json"] and pictures == ["images/{}.jpg"] else "train"
     assert {name: len(pairs) for name, pairs in listing.pairs.items() if pairs} == {split: 2}
-    assert not any(listing.lone_images.values())
+    assert not any(listing.unpaired_images.values())
 
 
 def test_a_file_name_is_no_split_and_links_are_followed(tmp_path):

@@ -49,7 +49,9 @@ def open_image(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Im
         return _decode(image)
 
 
-def read_image(path: str | Path | BinaryIO, normalise_range: bool = False, max_pixels: int | None = None) -> Image.Image:
+def read_image(
+    path: str | Path | BinaryIO, normalise_range: bool = False, max_pixels: int | None = None
+) -> Image.Image:
     """Read an image as 8-bit RGB, from grey, palette, alpha (over white), CMYK, 16-bit or float.
 
     Args:
