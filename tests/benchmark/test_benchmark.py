@@ -87,7 +87,7 @@ def test_the_tables_hold_what_evaluate_gives_on_the_maps(measured, root):
     for row in found["rows"][::2]:
         (maps,) = folder.glob(f"{row['set']}-*")
         assert row["metrics"] == sam2unet.evaluate(maps, row["folder"])
-        assert row["pictures_per_second"] > 0
+        assert row["images_per_second"] > 0
         for name, (low, high) in row["intervals"].items():
             assert low <= row["metrics"][name] <= high
         assert set(row["intervals"]) == set(catalogue()[row["task"]].metrics)
@@ -137,7 +137,7 @@ def test_maps_are_kept_while_the_model_is_the_same(measured, network, tmp_path):
     assert (folder / "2.png").is_file()
     rows = json.loads((out / "benchmark.json").read_text())["rows"]
     assert [row["metrics"] for row in rows] == [row["metrics"] for row in json.loads(before)["rows"]]
-    assert [row["pictures_per_second"] is None for row in rows] == [True, True, False, True, True]
+    assert [row["images_per_second"] is None for row in rows] == [True, True, False, True, True]
     assert first.code == again.code == 1
     sam2unet.save_model(network(seed=1), tmp_path / "mine.safetensors")
     go()
@@ -159,7 +159,7 @@ def test_intervals_are_those_of_scipy():
 @pytest.mark.parametrize(
     ("words", "message"),
     [([], "nothing to measure"), (["--maps", "nowhere"], "nowhere: no such folder"),
-     (["--maps", "x={root}/MSD/test/mask"], "holds no folder that is called like"),
+     (["--maps", "x={root}/MSD/test/mask"], "holds no folder named like a set"),
      (["{root}/none.pth"], "none.pth"), (["--maps", "x={maps}", "--task", "marine"], "holds none of MAS3K, RMAS")],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_said(words, message, root, maps, tmp_path, run):
@@ -194,7 +194,7 @@ def test_other_pictures_by_the_same_names_are_predicted_anew(root, network, tmp_
     Image.open(picture).rotate(180).save(picture)  # newer than its map
     assert run("benchmark", tmp_path / "mine.safetensors", "--data", tmp_path / "two", "--task", "salient",
                "--out", tmp_path / "out", "--device", "cpu").code == 0  # fmt: skip
-    assert json.loads((tmp_path / "out/benchmark.json").read_text())["rows"][0]["pictures_per_second"]
+    assert json.loads((tmp_path / "out/benchmark.json").read_text())["rows"][0]["images_per_second"]
 
 
 def test_what_is_wrong_with_one_set_does_not_lose_the_others(root, maps, tmp_path, run):

@@ -35,7 +35,7 @@ def test_there_are_eighteen_in_five_tasks():
     for one in SETS:
         assert one.layouts, one.name
         assert set(one.reported) <= set(catalogue()[one.task].metrics)
-        assert [other.name for other in SETS if other.names.search(one.name)] == [one.name]
+        assert [other.name for other in SETS if other.folder_names.search(one.name)] == [one.name]
 
 
 LAYOUTS = [(one, layout) for one in SETS for layout in one.layouts]
@@ -49,7 +49,7 @@ def test_each_layout_is_found(one, layout, tmp_path):
     (copy,) = finding.copies[one.name]
     assert len(copy.test) == 3
     assert not copy.train
-    assert copy.lone == 0
+    assert copy.unpaired == 0
     for pair in copy.test:
         assert pair.image.stem == pair.mask.stem
 
@@ -96,9 +96,9 @@ def test_training_pictures_that_are_tested_on_too(tmp_path):
     again = Image.open(tmp_path / "TestDataset/CAMO/Imgs/002.jpg").resize((171, 131))
     again.save(tmp_path / "TrainDataset/Imgs/012.jpg", quality=70)
     finding = find_sets(tmp_path, SETS)
-    assert len(finding.unnamed_train) == 5
+    assert len(finding.joint_train) == 5
     ((names, found),) = shared_images(finding).items()
-    assert names == ("training pictures", "CAMO")
+    assert names == ("training images", "CAMO")
     assert [(one.name, other.name) for one, other in found] == [("012.jpg", "002.jpg")]
 
 
@@ -149,10 +149,10 @@ def test_what_cannot_be_paired_is_a_remark(tmp_path, run):
     result = run("data", "check", tmp_path, "--catalogue", "--task", "salient")
     assert result.code == 1
     assert "ECSSD: 3 test pairs" in result.out
-    for name in ("HKU-IS", "training pictures"):
+    for name in ("HKU-IS", "training images"):
         assert any(line.startswith(f"{name}: ") and "the same name" in line for line in result.out.splitlines())
     assert "Kvasir" not in result.out
-    assert "goes with --catalogue" in run("data", "check", tmp_path, "--task", "salient").err
+    assert "--task needs --catalogue" in run("data", "check", tmp_path, "--task", "salient").err
 
 
 def test_the_name_of_the_root_makes_no_training_set(tmp_path):

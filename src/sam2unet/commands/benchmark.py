@@ -36,8 +36,8 @@ def benchmark(
         raise InputError("nothing to measure: give a model, or --maps FOLDER")
     scan = room.find_sets(data, room.chosen_sets(task or []))
     result = room.benchmark(
-        scan, out, model, _methods(maps or []), device=device, trunk_weights=trunk_weights, strict=strict,
-        processes=processes, progress=progress,
+        scan, out, room.ModelFile(model, device, trunk_weights) if model else None, _methods(maps or []),
+        strict=strict, processes=processes, progress=progress,
     )  # fmt: skip
     room.print_tables(result, table_console())
     for remark in result.remarks:

@@ -102,7 +102,8 @@ class _Surface:
             across = y * np.cos(self.angle) - x * np.sin(self.angle)
             stripes = 2.5 * (stripes * np.sin(2 * np.pi * across / (side * self.period)) > 0.3)
         texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, max(2, side // 40)))
-        return self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
+        colours: Array = self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
+        return colours
 
 
 def _smooth(rng: np.random.Generator, side: int, scale: int) -> Array:

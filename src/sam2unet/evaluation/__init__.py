@@ -6,7 +6,8 @@ from .multiclass_folder import MulticlassEvaluation, MulticlassImageScores, eval
 from .multiclass_metrics import class_dice, class_iou, confusion, image_dice, summarise_classes
 from .multiclass_report import write_multiclass_report
 from .pairs import EvaluationPair, find_predictions, is_multiclass
-from .report import write_report
+from .report import case_figure, curve_charts, write_report
+from .tables import escaped
 from .totals import Totals
 
 __all__ = [
@@ -18,9 +19,12 @@ __all__ = [
     "Options",
     "Scores",
     "Totals",
+    "case_figure",
     "class_dice",
     "class_iou",
     "confusion",
+    "curve_charts",
+    "escaped",
     "evaluate",
     "evaluate_folder",
     "evaluate_multiclass",
