@@ -3,7 +3,7 @@
 import html
 from pathlib import Path
 
-from ..evaluation.report import case_figure, curve_charts
+from ..evaluation import case_figure, curve_charts
 from ..files import atomic_path
 from ..pages import OUTCOMES, legend, page
 from .run import Benchmark, MethodResult
@@ -44,6 +44,6 @@ def _section(row: MethodResult) -> str:
     return f"""<h2>{html.escape(row.set.name)}: {html.escape(row.method)}</h2>
 <p class="dim">{row.metrics["images"]} pictures; {spans}, in brackets 95 % of the bootstrap over
 pictures{f"; {row.pictures_per_second:.2f} pictures a second" if row.pictures_per_second else ""}</p>
-<div class="charts">{curve_charts(row.evaluation.totals)}</div>
+<div class="charts">{curve_charts(row.evaluation.as_json()["curves"])}</div>
 <h3>Lowest Dice</h3><p class="dim">The picture, and what of the object was {legend(OUTCOMES)}</p>
 <div class="grid">{cases}</div>"""

@@ -121,7 +121,7 @@ def benchmark(
             with result.told(f"{method} on {one.name}"):
                 result.rows.append(measure(method, one, items, missing))
     for row in result.rows:
-        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.remarks()]
+        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.issues()]
     if not result.rows:
         raise InputError(f"{finding.root}: nothing could be measured: {'; '.join(result.remarks)}")
     return result
@@ -144,9 +144,9 @@ class _Measure:
             raise InputError(f"{len(missing)} maps are missing, such as that of {missing[0]}")
         with self.progress(f"evaluating {method} on {one.name}") as progress:
             evaluation = evaluate_pairs(
-                items, missing, self.options, processes=self.processes, progress=progress, on_picture=pictures.append
+                items, missing, self.options, processes=self.processes, progress=progress, on_image=pictures.append
             )
-        evaluation.check(items[0].prediction.parent if items else Path(method))
+        evaluation.check(items[0].prediction.parent if items else Path(method), Path(one.name))
         metrics = evaluation.totals.metrics()
         return MethodResult(method, one, evaluation, metrics, intervals(pictures, catalogue()[one.task].metrics))
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..evaluation.tables import escaped
+from ..evaluation import latex_table
 from ..files import atomic_path
+from ..pages import format_score
 from .catalogue import BenchmarkSet, Task, catalogue
 from .run import Benchmark, MethodResult
 
@@ -36,7 +37,7 @@ def tables(result: Benchmark) -> Iterator[tuple[Task, list[BenchmarkSet], list[l
 
 
 def _figure(value: float | None) -> str:
-    return "?" if value is None else "–" if math.isnan(value) else f"{value:.3f}"
+    return "?" if value is None else format_score(value, 3)
 
 
 def _cell(row: MethodResult | None, metric: str) -> str:
@@ -81,16 +82,8 @@ def write_latex(path: Path, result: Benchmark) -> None:
     """A table per task, for the package booktabs."""
     parts = []
     for task, sets, rows in tables(result):
-        n = len(task.metrics)
-        spans = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{one.name}}}" for one in sets)
-        rules = " ".join(rf"\cmidrule(lr){{{2 + i * n}-{1 + (i + 1) * n}}}" for i in range(len(sets)))
-        metrics = " & ".join(metric.replace("_", r"\_") for _ in sets for metric in task.metrics)
-        body = "\n".join(" & ".join(escaped(cell) for cell in row) + r" \\" for row in rows)
-        parts.append(
-            rf"\begin{{tabular}}{{l{'c' * n * len(sets)}}} % {task.name}" + "\n\\toprule\n"
-            rf" & {spans} \\ {rules}" + "\n" + rf"Method & {metrics} \\" + "\n\\midrule\n"
-            f"{body}\n\\bottomrule\n\\end{{tabular}}"
-        )
+        groups = [(one.name, len(task.metrics)) for one in sets]
+        parts.append(latex_table(["Method", *task.metrics * len(sets)], rows, groups, task.name))
     _write(path, "\n\n".join(parts) + "\n")
 
 
