@@ -44,6 +44,6 @@ def _section(row: MethodResult) -> str:
     return f"""<h2>{html.escape(row.set.name)}: {html.escape(row.method)}</h2>
 <p class="dim">{row.metrics["images"]} images; {spans}, in brackets the 95 % bootstrap interval over
 images{f"; {row.images_per_second:.2f} images per second" if row.images_per_second else ""}</p>
-<div class="charts">{curve_charts(row.evaluation.totals)}</div>
+<div class="charts">{curve_charts(row.evaluation.as_json()["curves"])}</div>
 <h3>Lowest Dice</h3><p class="dim">The image, and the object where it was {legend(OUTCOMES)}</p>
 <div class="grid">{cases}</div>"""

@@ -124,7 +124,7 @@ def benchmark(
         else:
             result.remarks.append(f"{dataset.name}: no test pairs in {found.folder}")
     for row in result.rows:
-        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.remarks()]
+        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.issues()]
     if not result.rows:
         raise InputError(f"{scan.root}: nothing could be measured: {'; '.join(result.remarks)}")
     return result
@@ -155,9 +155,9 @@ class _Scorer:
             raise InputError(f"{len(missing)} maps are missing, such as that of {missing[0]}")
         with self.progress(f"evaluating {method} on {dataset.name}") as progress:
             evaluation = evaluate_pairs(
-                items, missing, self.options, processes=self.processes, progress=progress, on_picture=images.append
+                items, missing, self.options, processes=self.processes, progress=progress, on_image=images.append
             )
-        evaluation.check(items[0].prediction.parent if items else Path(method))
+        evaluation.check(items[0].prediction.parent if items else Path(method), Path(dataset.name))
         metrics = evaluation.totals.metrics()
         return MethodResult(method, dataset, evaluation, metrics, intervals(images, catalogue()[dataset.task].metrics))
 

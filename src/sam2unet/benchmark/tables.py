@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..evaluation import escaped
+from ..evaluation import latex_table
 from ..files import atomic_path
+from ..pages import format_score
 from .catalogue import BenchmarkSet, Task, catalogue
 from .run import Benchmark, MethodResult
 
@@ -40,7 +41,7 @@ def tables(result: Benchmark) -> Iterator[tuple[Task, list[BenchmarkSet], list[l
 
 
 def _format(value: float | None) -> str:
-    return "?" if value is None else "–" if math.isnan(value) else f"{value:.3f}"
+    return "?" if value is None else format_score(value, 3)
 
 
 def _cell(row: MethodResult | None, metric: str) -> str:
@@ -88,18 +89,11 @@ def write_markdown(path: Path, result: Benchmark) -> None:
 
 def write_latex(path: Path, result: Benchmark) -> None:
     """Write a table per task, for the package booktabs."""
-    _write(path, "\n\n".join(_latex_table(task, sets, rows) for task, sets, rows in tables(result)) + "\n")
-
-
-def _latex_table(task: Task, sets: list[BenchmarkSet], rows: list[list[str]]) -> str:
-    n = len(task.metrics)
-    spans = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{escaped(dataset.name)}}}" for dataset in sets)
-    rules = " ".join(rf"\cmidrule(lr){{{2 + i * n}-{1 + (i + 1) * n}}}" for i in range(len(sets)))
-    head = ["Method", *(metric for _ in sets for metric in task.metrics)]
-    head_row, *body = (" & ".join(map(escaped, row)) + r" \\" for row in (head, *rows))
-    lines = [rf"\begin{{tabular}}{{l{'c' * n * len(sets)}}} % {task.name}", r"\toprule", rf" & {spans} \\ {rules}",
-             head_row, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]  # fmt: skip
-    return "\n".join(lines)
+    parts = []
+    for task, sets, rows in tables(result):
+        groups = [(dataset.name, len(task.metrics)) for dataset in sets]
+        parts.append(latex_table(["Method", *task.metrics * len(sets)], rows, groups, task.name))
+    _write(path, "\n\n".join(parts) + "\n")
 
 
 def write_csv(path: Path, result: Benchmark) -> None:
