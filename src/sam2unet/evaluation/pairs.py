@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..card import IGNORED
-from ..data import Polygons, find_images, find_masks, find_pairs, match
+from ..data import Polygons, find_images, find_masks, find_pairs, match, open_header
 from ..errors import InputError
 
 MAX_CLASSES = IGNORED - 1
@@ -105,9 +105,9 @@ def is_multiclass(predictions: Path, classes: int | None = None) -> bool:
 
 def _has_coloured_palette(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             return has_coloured_palette(image)
-    except Exception:  # Pillow's readers raise all kinds of exceptions on broken files
+    except InputError:
         return False
 
 
