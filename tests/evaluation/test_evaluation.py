@@ -77,11 +77,11 @@ def test_process_raises_for_a_broken_mask(predictions, name, request):
         Evaluation(Options(), totals).process(pair_of(root, name, predictions))
 
 
-def test_process_raises_for_a_class_that_does_not_exist(class_folders):
-    for file, words in (("gt", "gt/0001.png: holds class 7"), ("out", "out/0001.png: holds class 7")):
-        mask_image(np.full((11, 13), 7, np.uint8), 8).save(class_folders / f"{file}/0001.png")
-        with pytest.raises(InputError, match=words):
-            Evaluation(Options(), ConfusionMatrix(4)).process(pair_of(class_folders, "0001", "out"))
+@pytest.mark.parametrize("folder", ["gt", "out"])
+def test_process_raises_for_a_class_that_does_not_exist(folder, class_folders):
+    mask_image(np.full((11, 13), 7, np.uint8), 8).save(class_folders / f"{folder}/0001.png")
+    with pytest.raises(InputError, match=f"{folder}/0001.png: holds class 7, but there are 4 classes"):
+        Evaluation(Options(), ConfusionMatrix(4)).process(pair_of(class_folders, "0001", "out"))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_process_scores_unusual_maps_but_counts_them_unless_strict(mode, value, 
     Image.new(mode, (50, 41), value).save(folders / "maps/1.png")
     evaluation = Evaluation(Options(), Totals())
     assert evaluation.process(pair_of(folders, "1"))
-    assert evaluation.issues() == [f"1 of 1 predictions have {issue}: {folders / 'maps/1.png'}"]
+    assert evaluation.issues() == [f"1 of 1 scored predictions have {issue}: {folders / 'maps/1.png'}"]
     with pytest.raises(InputError, match=r"1.png: has "):
         Evaluation(Options(strict=True), Totals()).process(pair_of(folders, "1"))
 

@@ -34,7 +34,8 @@ def test_image_dice_is_the_mean_over_foreground_classes_that_occur(pair):
 def test_summarise_classes_leaves_absent_classes_out_of_the_means():
     counts = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
     expected = {
-        "mIoU": (6 / 9 + 3 / 6) / 2, "mDice": (12 / 15 + 6 / 9) / 2, "mIoU_foreground": 3 / 6, "mDice_foreground": 6 / 9,
+        "mIoU": (6 / 9 + 3 / 6) / 2, "mDice": (12 / 15 + 6 / 9) / 2,
+        "mIoU_foreground": 3 / 6, "mDice_foreground": 6 / 9,
         "accuracy": 9 / 12, "images": 7, "IoU/a": 6 / 9, "IoU/b": 3 / 6, "IoU/c": math.nan,
         "Dice/a": 12 / 15, "Dice/b": 6 / 9, "Dice/c": math.nan,
     }  # fmt: skip

@@ -49,7 +49,7 @@ def evaluate(
     for option, is_set in (("--protocol", protocol), ("--threshold", threshold != 0.5), ("--beta2", beta2 != 0.3)):
         if is_set and evaluation.is_multiclass(predictions, classes):
             raise InputError(
-                f"{option} is for one class, but {predictions} holds several; omit it, or pass --classes 1"
+                f"{option} is for one class, but {predictions} has several; omit it or pass --classes 1"
             )
     with progress("evaluating") as report_progress, evaluation.open_csv(csv) as write:
         result = evaluation.evaluate_folder(

@@ -1,7 +1,6 @@
 """What is kept of a set of evaluated images, however many there are; it can be merged and stored."""
 
 import heapq
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -153,7 +152,7 @@ class Evaluation:
         """Return sentences that the reader of the scores should know."""
         total = self.totals.images + sum(issue.count for issue in self.skipped.values())
         found = [(f"of {total} images skipped, {reason}", issue) for reason, issue in self.skipped.items()]
-        found += [(f"of {total} predictions have {what} ({FORMAT_ISSUES[what]})", issue)
+        found += [(f"of {self.totals.images} scored predictions have {what} ({FORMAT_ISSUES[what]})", issue)
                   for what, issue in self.format_issues.items()]  # fmt: skip
         return [f"{issue.count} {what}: {', '.join(issue.cases)}{', …' * (issue.count > NUM_CASES)}"
                 for what, issue in found]  # fmt: skip
@@ -184,8 +183,7 @@ class Evaluation:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: these are not the values of an evaluation.
         """
-        if "kept" in stored:
-            logging.getLogger("sam2unet").warning("an evaluation has the key names of version 0.1; they are still read")
+        if "kept" in stored:  # written by 0.1
             stored = _rename_keys(stored)
             stored["state"]["totals"]["brightest"] = stored["state"]["brightest"]
         state = stored["state"]

@@ -1,6 +1,7 @@
 """Evaluations as JSON files, and the merging of those that hold the shards of one evaluation."""
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ def _read(file: Path) -> _StoredShard:
         stored = json.loads(file.read_text(encoding="utf-8"))
         index, count = map(int, stored["shard"].split("/"))
         folders = Path(stored["predictions"]), Path(stored["masks"])
-        return _StoredShard(file, index, count, Evaluation.from_json(stored), *folders)
+        evaluation = Evaluation.from_json(stored)
+        if "kept" in stored:
+            logging.getLogger("sam2unet").warning("%s: has the key names of version 0.1, which are still read", file)
+        return _StoredShard(file, index, count, evaluation, *folders)
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

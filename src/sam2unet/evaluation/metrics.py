@@ -104,7 +104,7 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
 def ratio(part: ArrayLike, whole: ArrayLike, empty: float = 0.0) -> Array:
     """Divide elementwise; the result is `empty` where `whole` is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
-    result: Array = np.divide(part, whole, out=np.full(whole.shape, empty), where=whole != 0)
+    result: Array = np.divide(part, whole, out=np.full(whole.shape, empty, np.float64), where=whole != 0)
     return result
 
 

@@ -90,7 +90,7 @@ def _short(value: float) -> str:
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return at most `most` + 1 round numbers that cover [low, high]: multiples of 1, 2 or 5 times a power of ten.
+    """Return at most `most` + 2 round numbers that cover [low, high]: multiples of 1, 2 or 5 times a power of ten.
 
     >>> nice_ticks(0, 1)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
