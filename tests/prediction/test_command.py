@@ -26,9 +26,10 @@ def test_quiet_prints_nothing(predict, folder, tmp_path):
 
 def test_errors_name_the_options_that_help(predict, folder, tmp_path):
     images = folder / "images"
-    assert f"{folder}: holds the images; choose another folder for the masks (--out)" in predict(
-        folder, "--out", folder
-    ).err
+    assert (
+        f"{folder}: holds the images; choose another folder for the masks (--out)"
+        in predict(folder, "--out", folder).err
+    )
     (tmp_path / "a.png").write_bytes(b"broken")
     result = predict(images / "a.png", "--out", tmp_path)
     assert result.code == 2
