@@ -235,7 +235,7 @@ class Predictor:
         except (InputError, MemoryError) as error:
             if len(batch) > 1:
                 return [result for image in batch for result in self._try_batch([image])]
-            return [error if isinstance(error, InputError) else InputError("there is not enough memory for it")]
+            return [error if isinstance(error, InputError) else InputError("not enough memory to predict it")]
 
     def _predict_batch(self, batch: list[Prepared]) -> list[Prediction]:
         if not batch:

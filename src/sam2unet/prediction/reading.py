@@ -69,7 +69,7 @@ class ReadAhead(Generic[T]):
             return error
         except MemoryError:
             name = f"{image}: " if isinstance(image, str | Path) else ""
-            return InputError(f"{name}there is not enough memory for it")
+            return InputError(f"{name}not enough memory to read it")
 
 
 def _pixel_count(image: ImageInput) -> int:

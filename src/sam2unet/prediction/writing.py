@@ -104,7 +104,6 @@ class WriteQueue:
         """Add an image that was predicted."""
         pixels = prediction.image.width * prediction.image.height
         self._tasks.append(_Task(image, pixels, False, self._executor.submit(self._writer.write, image, prediction)))
-        del prediction  # a large one makes room as soon as it is written
         self._wait(2 * WRITERS)
 
     def keep(self, image: InputImage, pixels: int) -> None:
