@@ -172,7 +172,7 @@ def find_images(root: Path, problems: list[str] | None = None, without: Path | N
     Args:
         root: the folder.
         problems: receives a sentence for each unreadable folder and for each two images of the same name, both of which
-            are then left out; without it, these are raised.
+            are then left out; without it, the first raises InputError.
         without: a folder in it to skip.
 
     Raises:
@@ -218,7 +218,7 @@ def match(images: Mapping[str, Path], masks: Mapping[str, Source], ambiguous: se
     Args:
         images: by key.
         masks: by key.
-        ambiguous: receives the keys of masks that share a name; without it, they are raised.
+        ambiguous: receives the keys of masks with the same name; without it, the first raises InputError.
 
     Raises:
         InputError: two masks or two images have the same name once words such as `_mask` are removed.
@@ -344,7 +344,7 @@ def walk(root: Path, problems: list[str] | None = None, without: Path | None = N
 
     Args:
         root: the folder.
-        problems: receives a sentence for each unreadable folder; without it, the first is raised.
+        problems: receives a sentence for each unreadable folder; without it, the first raises InputError.
         without: a folder in it to skip.
 
     Raises:
