@@ -5,7 +5,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from sam2unet.prediction.components import components, remove_small
+from sam2unet.prediction.components import find_components, remove_small
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # in pycocotools
 
@@ -38,7 +38,7 @@ def test_parts_are_what_a_flood_fill_finds(seed):
     mask = blobs(seed=seed)
     expected = sorted(map(sorted, flooded(mask, corners=True)))
     found = []
-    for part in components(mask):
+    for part in find_components(mask):
         left, top, width, height = part.box
         assert part.pixels.shape == (height, width)
         assert part.pixels.any(axis=0).all()
@@ -82,7 +82,7 @@ def test_of_several_classes_holes_take_the_class_around_them():
 def test_run_lengths_are_cocos(seed):
     mask = blobs(seed=seed)
     whole = np.zeros_like(mask)
-    for part in components(mask):
+    for part in find_components(mask):
         lengths = part.run_lengths(*mask.shape)
         own = coco_mask.decode(coco_mask.frPyObjects(lengths, *mask.shape)).astype(bool)
         left, top, width, height = part.box
@@ -97,7 +97,7 @@ def test_run_lengths_are_cocos(seed):
 
 @pytest.mark.parametrize("mask", [np.ones((3, 4), bool), np.eye(5, dtype=bool), np.ones((1, 1), bool)])
 def test_run_lengths_at_the_borders(mask):
-    (part,) = components(mask)
+    (part,) = find_components(mask)
     np.testing.assert_array_equal(
         coco_mask.decode(coco_mask.frPyObjects(part.run_lengths(*mask.shape), *mask.shape)), mask
     )
@@ -119,7 +119,7 @@ def test_polygons_hold_the_centres_of_the_pixels_and_lead_around_holes(seed):
     mask = blobs(level=-0.2, seed=seed)
     assert (ndimage.binary_fill_holes(mask) != mask).any()
     whole = np.zeros_like(mask)
-    for part in components(mask):
+    for part in find_components(mask):
         for outline in part.polygons():
             assert len(outline) >= 6
             whole |= inside(outline, *mask.shape)
@@ -130,10 +130,10 @@ def test_large_holes_and_rings_within_rings():
     y, x = np.mgrid[:100, :100] - 50
     mask = np.isin((np.hypot(x, y) // 9).astype(int), (1, 3))
     drawn = np.zeros_like(mask)
-    for part in components(mask):
+    for part in find_components(mask):
         for outline in part.polygons():
             drawn ^= inside(outline, 100, 100)
     np.testing.assert_array_equal(drawn, mask)
-    rings = [p for part in components(mask) for p in part.polygons()]
+    rings = [p for part in find_components(mask) for p in part.polygons()]
     rendered = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(rings, 100, 100)))
     assert (rendered & mask).sum() / (rendered | mask).sum() > 0.9
