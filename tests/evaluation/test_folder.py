@@ -153,7 +153,7 @@ def test_evaluate_several_classes_equals_a_loop_over_pixels(class_folders, by_lo
     assert metrics["images"] == 4
 
 
-def test_evaluate_takes_grey_predictions_as_classes_if_told_their_number(class_folders):
+def test_evaluate_takes_grey_predictions_as_classes_if_their_number_is_given(class_folders):
     expected = sam2unet.evaluate(class_folders / "out", class_folders / "gt", classes=4)
     for path in (class_folders / "out").iterdir():
         Image.fromarray(np.asarray(Image.open(path))).save(path)
@@ -184,7 +184,7 @@ def test_evaluate_reads_polygons_by_class_names(tmp_path):
     assert [metrics[f"IoU/{name}"] for name in "abd"] == [1, 1, 1]
 
 
-def test_evaluate_takes_many_grey_classes_for_no_soft_edges(tmp_path):
+def test_evaluate_does_not_take_many_classes_for_soft_edges(tmp_path):
     for name in ("out", "gt"):
         (tmp_path / name).mkdir()
     indices = np.arange(0, 150, 5, dtype=np.uint8).reshape(5, 6)

@@ -1,12 +1,11 @@
 """Tables on the terminal, as LaTeX and as CSV."""
 
 import csv
-import doctest
 import math
 
 import pytest
 
-from sam2unet.evaluation import evaluate_folder, latex, latex_table, open_csv, print_metrics, write_latex
+from sam2unet.evaluation import evaluate_folder, open_csv, print_metrics, write_latex
 
 
 def test_print_metrics_prints_a_line_each(folders, capsys):
@@ -50,15 +49,6 @@ def test_write_latex_writes_a_row(fixture, predictions, names, request):
     assert lines[4] == rf"50\% \& \#1\_x & {values} \\"
 
 
-def test_latex_table_groups_columns():
-    table = latex_table(["", "a", "b", "c"], [["x", "1", "–", "3"]], [("G_1", 2), ("H", 1)], "comment")
-    assert table.splitlines() == [
-        r"\begin{tabular}{lccc} % comment", r"\toprule",
-        r" & \multicolumn{2}{c}{G\_1} & \multicolumn{1}{c}{H} \\ \cmidrule(lr){2-3} \cmidrule(lr){4-4}",
-        r" & a & b & c \\", r"\midrule", r"x & 1 & -- & 3 \\", r"\bottomrule", r"\end{tabular}",
-    ]  # fmt: skip
-
-
 def test_open_csv_writes_a_row_per_image(tmp_path):
     with open_csv(tmp_path / "s.csv") as write:
         write("a, b", {"S": 0.5, "HD95": math.nan})
@@ -74,7 +64,3 @@ def test_open_csv_writes_a_row_per_image(tmp_path):
 def test_open_csv_writes_nothing_without_a_path():
     with open_csv(None) as write:
         write("a", {"S": 0.5})
-
-
-def test_examples():
-    assert doctest.testmod(latex).failed == 0

@@ -48,9 +48,7 @@ def evaluate(
     chosen = task_named(protocol).metrics if protocol else ()
     for option, is_set in (("--protocol", protocol), ("--threshold", threshold != 0.5), ("--beta2", beta2 != 0.3)):
         if is_set and evaluation.is_multiclass(predictions, classes):
-            raise InputError(
-                f"{option} is for one class, but {predictions} has several; omit it or pass --classes 1"
-            )
+            raise InputError(f"{option} is for one class, but {predictions} has several; omit it or pass --classes 1")
     with progress("evaluating") as report_progress, evaluation.open_csv(csv) as write:
         result = evaluation.evaluate_folder(
             predictions, masks, options, classes=classes, shard=part, processes=processes, progress=report_progress,

@@ -53,7 +53,7 @@ class ConfusionMatrix:
 
     def _grow(self, size: int) -> None:
         added = max(0, size - len(self.counts))
-        self.counts = np.pad(self.counts, (0, added))
+        self.counts = np.pad(self.counts, (0, added))  # always a copy, so that merging changes no caller's array
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics; see `summarise_classes`."""

@@ -1,4 +1,4 @@
-"""What is kept of a set of evaluated images, however many there are; it can be merged and stored."""
+"""The evaluation of a set of images: constant memory, mergeable, storable as JSON."""
 
 import heapq
 import math
@@ -22,7 +22,7 @@ from .prediction_file import FORMAT_ISSUES, UnusablePrediction, check_size, read
 from .totals import Totals
 
 NUM_CASES = 3
-"""Examples that are kept of an issue."""
+"""Examples per issue."""
 NUM_BINS = 20
 RENAMED = {
     "kept": "state", "spread": "dice_histogram", "odd": "format_issues", "left_out": "skipped", "whole": "digest",

@@ -11,7 +11,7 @@ from .prediction_file import read_indices
 
 MEANINGS = {
     "mIoU": "intersection over union, mean over the classes", "mDice": "overlap, mean over the classes",
-    "accuracy": "fraction of the labelled pixels",
+    "accuracy": "fraction of the labelled pixels that are correct",
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def _class_table(matrix: ConfusionMatrix) -> str:
     for title, suffix in (("mean", ""), (f"mean without {names[0]}", "_foreground")):
         iou, dice = (format_score(metrics[f"{metric}{suffix}"]) for metric in ("mIoU", "mDice"))
         rows += f"<tr><th>{html.escape(title)}</th><th>{iou}</th><th>{dice}</th><th></th></tr>"
-    head = "<tr><th>class</th><th>IoU</th><th>Dice</th><th>pixels</th></tr>"
+    head = "<tr><th>class</th><th>IoU</th><th>Dice</th><th>fraction of pixels</th></tr>"
     return f'<table class="numbers">{head}{rows}</table>'
 
 

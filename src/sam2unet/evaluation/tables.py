@@ -24,7 +24,7 @@ def print_metrics(evaluation: Evaluation, chosen: Sequence[str] = ()) -> None:
     metrics = evaluation.metrics()
     summary = _summary(metrics, chosen)
     if isinstance(evaluation.totals, ConfusionMatrix):
-        width = max(12, *map(len, summary), *map(len, evaluation.totals.names))
+        width = max(12, *map(len, evaluation.totals.names))
         print(f"{'class':{width}} {'IoU':6} Dice")
         for name in evaluation.totals.names:
             iou, dice = (format_score(metrics[f"{metric}/{name}"]) for metric in ("IoU", "Dice"))

@@ -1,5 +1,4 @@
-"""Sums over images of one class that don't depend on their order: any number of processes and machines gives the same
-digits."""
+"""Sums over images of one class, exact in any order, so that processes and shards change no digit."""
 
 import math
 from dataclasses import dataclass, field
