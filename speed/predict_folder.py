@@ -37,7 +37,7 @@ def main() -> None:
         if not options.folder:
             write_pictures(folder, 64)
         inputs = find_inputs([folder], out)
-        pictures = inputs.images
+        pictures = inputs.pictures
         whole: list[float] = []
         alone: list[float] = []
         for turn in range(options.rounds + 1):
