@@ -73,8 +73,10 @@ def main() -> None:
     options = parse_arguments()
     waits, steps = measure(options)
     fraction = waiting_fraction(waits, steps)
-    row = [str(options.workers), str(options.batch), f"{options.size}x{options.size}",
-           f"{statistics.median(steps):.2f}", f"{1e3 * statistics.median(waits):.2f}", f"{100 * fraction:.2f}"]  # fmt: skip
+    row = [
+        str(options.workers), str(options.batch), f"{options.size}x{options.size}", f"{statistics.median(steps):.2f}",
+        f"{1e3 * statistics.median(waits):.2f}", f"{100 * fraction:.2f}",
+    ]  # fmt: skip
     figures = {"waiting_seconds": waits, "step_seconds": steps, "waiting_fraction": fraction}
     report(HEAD, [row], figures, options.json)
 

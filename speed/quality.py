@@ -19,7 +19,7 @@ from results import add_json_option, report
 
 PUBLISHED = {
     "published-frozen": ("paper", {"train_trunk": "none"}),
-    "published-trained": ("paper", {"train_trunk": "all", "lr": "3e-4", "trunk_lr": "3e-4"}),
+    "published-trained": ("paper", {"train_trunk": "all", "lr": "0.0003", "trunk_lr": "0.0003"}),
 }
 """Name of a run -> recipe and changed keys."""
 HEAD = ["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"]

@@ -63,7 +63,7 @@ def write_result(file: Path, head: list[str], rows: list[list[str]], figures: di
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GiB, bf16 and AMX, graphics card and system."""
+    """Processor and its instructions, cores that this process may use, memory in GiB, graphics card, system."""
     import torch
 
     from sam2unet.system import cpu_flags, cpu_has_bf16
@@ -75,6 +75,7 @@ def describe_machine() -> dict[str, Any]:
         "cpu": names[0] if names else platform.processor(),
         "cores": cores,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "bf16": cpu_has_bf16(),
         "amx": "amx_bf16" in cpu_flags(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -46,11 +46,13 @@ def provenance(result: dict[str, Any]) -> str:
     """One line of Markdown on how, when and where a result was measured."""
     machine = result["machine"]
     commit = f"commit {result['commit'][:7]}" if result["commit"] else "no commit"
-    places = [
-        result["date"][:10], commit + " with changes" * bool(result["dirty"]), machine["cpu"],
+    facts = [
+        result["date"][:10], commit + " with changes" * bool(result["dirty"]),
+        machine["cpu"], machine["instructions"], "bf16" if machine["bf16"] else "no bf16",
         f"{machine['cores']} cores", f"{machine['memory_gib']} GiB", *filter(None, [machine["gpu"]]),
     ]  # fmt: skip
-    return f"`{result['command']}` ({', '.join(places)})"
+    command = f"`{result['command']}`, " if result["command"] else ""
+    return f"Measured: {command}{', '.join(facts)}."
 
 
 def main() -> None:
