@@ -64,21 +64,18 @@ def measure(options: argparse.Namespace) -> tuple[list[float], list[float]]:
     return waits, steps
 
 
-def waiting_fraction(waits: list[float], steps: list[float]) -> float:
-    """Fraction of the time, waiting and steps together, that is waiting."""
-    return sum(waits) / (sum(waits) + sum(steps))
+def summarise(waits: list[float], steps: list[float]) -> list[str]:
+    """Cells of the table: median of the steps and of the waits, and waiting's percentage of both together."""
+    percentage = 100 * sum(waits) / (sum(waits) + sum(steps))
+    return [f"{statistics.median(steps):.2f}", f"{1e3 * statistics.median(waits):.2f}", f"{percentage:.2f}"]
 
 
 def main() -> None:
     options = parse_arguments()
     waits, steps = measure(options)
-    fraction = waiting_fraction(waits, steps)
-    row = [
-        str(options.workers), str(options.batch), f"{options.size}x{options.size}", f"{statistics.median(steps):.2f}",
-        f"{1e3 * statistics.median(waits):.2f}", f"{100 * fraction:.2f}",
-    ]  # fmt: skip
-    figures = {"waiting_seconds": waits, "step_seconds": steps, "waiting_fraction": fraction}
-    report(HEAD, [row], figures, options.json)
+    setup = [str(options.workers), str(options.batch), f"{options.size}x{options.size}"]
+    figures = {"waiting_seconds": waits, "step_seconds": steps}
+    report(HEAD, [[*setup, *summarise(waits, steps)]], figures, options.json)
 
 
 if __name__ == "__main__":

@@ -71,15 +71,15 @@ def write_walls(folder: Path, number: int, side: int, cracks: int, seed: int) ->
 
 
 def score_views(
-    model: Path, data: Path, out: Path, views: dict[str, Views]
+    model: Path, data: Path, side: int, out: Path, views: dict[str, Views]
 ) -> tuple[list[list[str]], list[dict[str, Any]]]:
-    """Rows of the table and raw figures of a model on images of SIDE x SIDE; masks go to OUT/NAME."""
+    """Rows of the table and raw figures of a model on images of side x side; masks go to OUT/NAME."""
     rows, figures = [], []
     for name, view in views.items():
         predictor = sam2unet.Predictor(model, "cpu", views=view)
         predict_folder(predictor, find_inputs([data], out / name), out / name)
         metrics = sam2unet.evaluate(out / name, data)
-        passes = len(view.grid(SIDE, SIDE)) * (2 if view.flip else 1)
+        passes = len(view.grid(side, side)) * (2 if view.flip else 1)
         rows.append([name, f"{metrics['Dice']:.3f}", f"{metrics['IoU']:.3f}", str(passes)])
         figures.append({"views": name, "passes": passes, "metrics": metrics})
     return rows, figures
@@ -94,7 +94,8 @@ def main() -> None:
         run = sam2unet.train(
             root / "crops", out=root / "run", epochs=options.epochs, trunk="tiny", trunk_weights="none", size=2 * CROP
         )
-        rows, figures = score_views(run.best, root / "test", root / "masks", dict([*VIEWS.items()][: options.views]))
+        views = dict([*VIEWS.items()][: options.views])
+        rows, figures = score_views(run.best, root / "test", SIDE, root / "masks", views)
     report(HEAD, rows, {"rows": figures}, options.json)
 
 

@@ -45,12 +45,14 @@ class TimedProcess:
 
     def __exit__(self, *_: object) -> None:
         assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.close()  # a worker ends with its input, and so do the processes that it started
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
     def step(self) -> dict[str, Any]:
         """Run one step and return the reply."""
