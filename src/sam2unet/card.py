@@ -10,7 +10,7 @@ STRIDE = 32
 IGNORED = 255
 """Label of pixels that enter no loss and no metric."""
 RENAMED = {"stretch": "normalise_range"}
-"""Keys of cards written by 0.1, and their names today."""
+"""Keys of cards written by version 0.1, and their names today."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class Card:
     normalise_range: bool = False
     """Scale 16-bit images from their own minimum and maximum to 0 and 255, instead of dividing by 257."""
     threshold: float = 0.5
-    """Probability threshold with the highest mean Dice in validation."""
+    """Probability threshold with the highest mean Dice in validation, or 0.5."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Scores of validation at the epoch of these weights."""
+    """Validation scores of these weights, by name."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe of the training run."""
 
     def to_json(self) -> str:
-        """The text stored in files."""
+        """Return the text stored in files."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Parse what `to_json` wrote.
+        """Parse the text of `to_json`.
 
         Raises:
             KeyError, TypeError, ValueError: the text is not a card.
@@ -53,21 +53,27 @@ class Card:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Card":
-        """Build a card from parsed JSON; 0.1's key names are accepted, unknown keys (of later versions) dropped."""
-        content = {RENAMED.get(key, key): value for key, value in content.items()}
+        """Build a card from parsed JSON.
+
+        Key names of version 0.1 are accepted; unknown keys, which later versions may write, are dropped.
+
+        Raises:
+            KeyError, TypeError, ValueError: the content is not a card.
+        """
+        content = {RENAMED.get(key, key): value for key, value in dict(content).items()}
         for key in ("size", "mean", "std"):
             content[key] = tuple(content[key])  # JSON has lists only
         return cls(**{key: value for key, value in content.items() if key in {f.name for f in dataclasses.fields(cls)}})
 
 
 def nearest_sizes(length: int) -> tuple[int, ...]:
-    """The multiples of 32 on either side of `length`, at least 32; `length` alone if it is a multiple."""
+    """Return the multiples of 32 on either side of `length`, at least 32; `length` alone if it is a multiple."""
     below = max(STRIDE, length // STRIDE * STRIDE)
     return (below,) if length in (0, below) or length < below else (below, below + STRIDE)
 
 
 def nearest_multiple(length: float) -> int:
-    """The multiple of 32 nearest to `length`, at least 32."""
+    """Return the multiple of 32 nearest to `length`, at least 32."""
     return min(nearest_sizes(int(length)), key=lambda near: abs(near - length))
 
 

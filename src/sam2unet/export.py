@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 Format = Literal["onnx", "openvino"]
 MAX_DIFFERENCE = 1e-3
-"""Largest difference between an exported file's probability and the network's with which the file is kept."""
+"""Largest difference from the network's probabilities with which an exported file is accepted."""
 
 
 def exported_files(folder: Path, name: str, format: Format) -> list[Path]:
-    """The files that an export writes; the first is the one to open."""
+    """Return the files that an export writes; the first is the one to open."""
     return [folder / f"{name}{suffix}" for suffix in {"onnx": [".onnx"], "openvino": [".xml", ".bin"]}[format]]
 
 
-def export_model(
+def export_model(  # noqa: PLR0913, the options of a file's format are independent of each other
     model: "SAM2UNet",
     folder: str | Path,
     name: str,
@@ -56,8 +56,8 @@ def export_model(
         The .onnx or .xml file.
 
     Raises:
-        InputError: a package is missing, the size is invalid, a file exists, or the written file computes something
-            else than the network.
+        InputError: a package is missing, the size is invalid, a file exists already, or the file's probabilities differ
+            from the network's.
         OSError: the folder can't be written.
     """
     require_package("onnx")
@@ -93,7 +93,11 @@ def export_model(
 
 
 def _check_file(file: Path, model: "SAM2UNet", size: tuple[int, int]) -> None:
-    """Compare an exported file with the network on images of noise, of patches, and of both."""
+    """Compare an exported file with the network on an image of noise, one of patches, and one of both.
+
+    Raises:
+        InputError: their probabilities differ.
+    """
     from .runtime import TorchRuntime
 
     rng = np.random.default_rng(0)
@@ -106,5 +110,6 @@ def _check_file(file: Path, model: "SAM2UNet", size: tuple[int, int]) -> None:
     difference = np.abs(found - expected).max()
     if not difference <= MAX_DIFFERENCE:
         raise InputError(
-            f"{file.name}: not kept, since it is off by {difference:.3g} ({runtime.name}); please report it"
+            f"{file.name}: not kept, since its probabilities are off by {difference:.3g} ({runtime.name}); "
+            "please report it"
         )

@@ -1,4 +1,4 @@
-"""Showing how far slow work is."""
+"""Progress bars on the terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,21 +17,25 @@ from rich.progress import (
 from rich.text import Text
 
 
-class Rate(ProgressColumn):
-    """How many a second."""
+class RateColumn(ProgressColumn):
+    """Items per second."""
 
     def render(self, task: Task) -> Text:
-        """See rich."""
+        """Return the rate of a task; empty until it is known."""
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextmanager
-def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], object]]:
-    """A bar with an ETA, on a terminal only; gives the function of (done, total) that moves it."""
+def progress_bar(console: Console, description: str) -> Iterator[Callable[[int, int], object]]:
+    """Show a progress bar with rate and remaining time; nothing if the console is not a terminal.
+
+    Yields:
+        The function of (done, total) that advances the bar.
+    """
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn(),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeElapsedColumn(),
         TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

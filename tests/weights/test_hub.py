@@ -1,16 +1,23 @@
-"""Fetching, from a hub of our own on this machine and from none."""
+"""Downloading trunks from a stand-in for the hub on this machine, and without a hub."""
 
 import hashlib
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from sam2unet.errors import InputError
+from sam2unet.weights import fetch
+
 CONTENT = b"trunk " * 50_000
+NO_HUB = "http://127.0.0.1:1"
+"""An address where nothing answers."""
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -40,22 +47,17 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def fetch(tmp_path):
-    """Run `weights fetch` in a process of its own, with an empty cache, against the endpoint given."""
-
-    def run(endpoint, *arguments):
-        env = os.environ | {
-            "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf"), "XDG_CACHE_HOME": str(tmp_path / "cache"),
-            "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "no_proxy": "*",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "sam2unet", "weights", *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
-
-    return run
+def run_weights(endpoint, folder, *arguments):
+    """Run `sam2unet weights` in a process of its own, with its caches in a folder, against an endpoint."""
+    env = os.environ | {
+        "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "hf"), "XDG_CACHE_HOME": str(folder / "cache"),
+        "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "no_proxy": "*",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "sam2unet", "weights", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hub():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -64,33 +66,55 @@ def hub():
     server.server_close()
 
 
-def test_fetch_downloads_pins_and_verifies(fetch, hub, tmp_path):
-    first = fetch(hub, "fetch", "sam2_hiera_tiny")
-    assert first.returncode == 0, first.stderr
-    path = first.stdout.strip()
-    with open(path, "rb") as file:  # noqa: PTH123
-        assert file.read() == CONTENT
-    pins = json.loads((tmp_path / "cache/sam2unet/pins.json").read_text())
+@pytest.fixture(scope="module")
+def caches(hub, tmp_path_factory):
+    """A folder of caches into which a trunk was downloaded; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("caches")
+    done = run_weights(hub, folder, "fetch", "sam2_hiera_tiny")
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).read_bytes() == CONTENT
+    return folder
+
+
+def cached_file(folder):
+    (file,) = folder.rglob("sam2_hiera_tiny.pt")
+    return file
+
+
+def test_fetch_downloads_a_file_and_pins_it(caches):
+    assert cached_file(caches).read_bytes() == CONTENT
+    pins = json.loads((caches / "cache/sam2unet/pins.json").read_text())
     assert pins == {"sam2_hiera_tiny": hashlib.sha256(CONTENT).hexdigest()}
-    assert fetch("http://127.0.0.1:1", "fetch", "sam2_hiera_tiny").stdout.strip() == path  # from the cache, offline
-    assert path in fetch("http://127.0.0.1:1", "list").stdout
-    with open(path, "ab") as file:  # noqa: PTH123
-        file.write(b"!")
-    changed = fetch(hub, "fetch", "sam2_hiera_tiny")
-    assert changed.returncode == 2
-    assert pins["sam2_hiera_tiny"] in changed.stderr
-    assert path in changed.stderr
 
 
-def test_offline_is_one_sentence_that_says_how_to_pass_a_file(fetch):
-    result = fetch("http://127.0.0.1:1", "fetch", "sam2_hiera_tiny")
-    assert result.returncode == 2
-    assert result.stderr.strip().count("\n") == 0
-    assert "--trunk-weights FILE" in result.stderr
-    assert "sam2_hiera_tiny.pt" in result.stderr
+def test_fetch_takes_a_cached_file_without_a_connection(caches):
+    done = run_weights(NO_HUB, caches, "fetch", "sam2_hiera_tiny")
+    assert done.stdout.strip() == str(cached_file(caches))
 
 
-def test_unknown_name_lists_the_known(fetch):
-    result = fetch("http://127.0.0.1:1", "fetch", "resnet")
-    assert result.returncode == 2
-    assert "sam2.1_hiera_large" in result.stderr
+def test_list_shows_cached_files(caches):
+    assert str(cached_file(caches)) in run_weights(NO_HUB, caches, "list").stdout
+
+
+def test_fetch_refuses_a_file_that_differs_from_the_pinned_one(caches, hub, tmp_path):
+    shutil.copytree(caches, tmp_path / "copy", symlinks=True)
+    file = cached_file(tmp_path / "copy")
+    with file.open("ab") as opened:
+        opened.write(b"!")
+    refused = run_weights(hub, tmp_path / "copy", "fetch", "sam2_hiera_tiny")
+    assert refused.returncode == 2
+    assert hashlib.sha256(CONTENT).hexdigest() in refused.stderr
+    assert str(file) in refused.stderr
+
+
+def test_fetch_without_a_connection_says_how_to_pass_a_file(tmp_path):
+    refused = run_weights(NO_HUB, tmp_path, "fetch", "sam2_hiera_tiny")
+    assert refused.returncode == 2
+    assert refused.stderr.strip().count("\n") == 0
+    assert "download sam2_hiera_tiny.pt of facebook/sam2-hiera-tiny on another machine" in refused.stderr
+    assert "(--trunk-weights)" in refused.stderr
+
+
+def test_fetch_lists_the_known_trunks_for_an_unknown_name():
+    with pytest.raises(InputError, match=r"unknown trunk weights 'resnet'.* sam2.1_hiera_large"):
+        fetch("resnet")

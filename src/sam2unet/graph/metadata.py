@@ -1,4 +1,4 @@
-"""What an exported file says about itself."""
+"""The metadata stored in exported files."""
 
 import dataclasses
 import json
@@ -10,8 +10,9 @@ from ..errors import InputError
 TensorSpec = tuple[str | int | None, ...]
 """Dtype and shape of a graph's input or output, such as ("float32", None, 3, 352, 352); None for a free length."""
 KEY = "sam2unet"
-"""Under which the metadata is stored in a file."""
+"""Key of the metadata in a file."""
 FORMAT = "sam2unet-export-1"
+"""Version of the metadata."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,19 @@ class GraphMetadata:
     """Output is probabilities, else logits."""
 
     def to_json(self) -> str:
-        """The text stored in a file under `KEY`."""
+        """Return the text stored in a file under `KEY`."""
         return json.dumps({"format": FORMAT} | dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, path: object, text: str | None) -> "GraphMetadata":
-        """Parse what `to_json` wrote into the file at `path`; 0.1's files, which say `pictures`, too.
+        """Parse the text of `to_json`.
+
+        Args:
+            path: the file that the text is from, for messages.
+            text: None if nothing is stored there; files of version 0.1 say `pictures` for `uint8_input`.
 
         Raises:
-            InputError: nothing is stored there, or something else.
+            InputError: there is no text, or this version can't read it.
         """
         if not text:
             raise InputError(f"{path}: not exported by sam2unet (it has no card); export the model file again")
@@ -48,10 +53,15 @@ class GraphMetadata:
             raise InputError(f"{path}: this version can't read its card ({error}); upgrade sam2unet") from error
 
     def check_graph(self, path: object, input_: TensorSpec, output: TensorSpec) -> None:
-        """Check that a graph's input and output are what the card says.
+        """Check that a graph's input and output are those that the metadata describes.
+
+        Args:
+            path: the file of the graph, for messages.
+            input_: dtype and shape of its input.
+            output: dtype and shape of its output.
 
         Raises:
-            InputError: the card belongs to another graph.
+            InputError: they differ, so the metadata belongs to another graph.
         """
         size = self.card.size
         expected = ("uint8", None, *size, 3) if self.uint8_input else ("float32", None, 3, *size)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CHANNELS = 64
-"""Of all maps in the decoder."""
+"""Channels of every feature map in the decoder."""
 
 
 def conv_norm_relu(dim: int, dim_out: int) -> list[nn.Module]:
@@ -23,11 +23,12 @@ class UpStep(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, 64, H, W) and (B, 64, 2H, 2W) -> (B, 64, 2H, 2W)"""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.convs(torch.cat([skip, x], dim=1))
+        result: Tensor = self.convs(torch.cat([skip, x], dim=1))
+        return result
 
 
 class Decoder(nn.Module):
-    """Three upsampling steps, each with a head of 1x1 convolutions."""
+    """Three upsampling steps, each followed by a head: a 1x1 convolution to the logits."""
 
     def __init__(self, classes: int):
         super().__init__()

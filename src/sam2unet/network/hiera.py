@@ -63,14 +63,15 @@ HIERA_CONFIGS = {
 
 
 def needs_grad(x: Tensor) -> bool:
-    """True if autograd needs x's gradient; false while tracing, so that exported graphs hold only built-in operators."""
-    return torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing()
+    """True if autograd needs x's gradient; false while tracing, so that traced graphs hold only built-in operators."""
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    return torch.is_grad_enabled() and x.requires_grad and not tracing
 
 
 def max_pool(x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, H/2, W/2, C)"""
     if needs_grad(x):
-        return cast(Tensor, MaxPool.apply(x))
+        return cast(Tensor, MaxPool.apply(x))  # type: ignore[no-untyped-call]
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
@@ -134,7 +135,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, score_bias: Tensor | None) -> Tensor
         (B, heads, N, d).
     """
     if q.device.type == "cpu" and q.shape[2] * k.shape[2] < MIN_SCORES_FOR_FUSED and needs_grad(q):
-        return cast(Tensor, WindowAttention.apply(q, k, v, score_bias))
+        return cast(Tensor, WindowAttention.apply(q, k, v, score_bias))  # type: ignore[no-untyped-call]
     mask = None if score_bias is None else score_bias.to(q.dtype).expand(q.shape[2], -1)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
@@ -148,7 +149,7 @@ class WindowAttention(torch.autograd.Function):
         ctx.scale = q.shape[-1] ** -0.5
         wide = torch.promote_types(q.dtype, torch.float32)
         with torch.autocast(q.device.type, enabled=False):
-            scores = (q.to(wide) * ctx.scale) @ k.to(wide).transpose(-2, -1)
+            scores: Tensor = (q.to(wide) * ctx.scale) @ k.to(wide).transpose(-2, -1)
             weights = (scores if score_bias is None else scores + score_bias).softmax(dim=-1).to(v.dtype)
             ctx.save_for_backward(q, k, v, weights)
             return weights @ v
@@ -196,7 +197,8 @@ class Attention(nn.Module):
                 cut = min(window, bottom - top), min(window, right - left)
                 row.append(self._attend(queries, k[:, keys[0], keys[1]], v[:, keys[0], keys[1]], cut, stride))
             rows.append(torch.cat(row, dim=2))
-        return self.proj(torch.cat(rows, dim=1))
+        projected: Tensor = self.proj(torch.cat(rows, dim=1))
+        return projected
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, cut: tuple[int, int], stride: int) -> Tensor:
         """Attend within the windows of `cut` = (h, w) tokens that tile k and v exactly."""
@@ -230,7 +232,9 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)"""
-        return self.layers[1](F.gelu(self.layers[0](x)))
+        first, second = self.layers
+        result: Tensor = second(F.gelu(first(x)))
+        return result
 
 
 class Block(nn.Module):
@@ -250,7 +254,8 @@ class Block(nn.Module):
         normed = self.norm1(x)
         shortcut = x if self.proj is None else max_pool(self.proj(normed))
         x = shortcut + self.attn(normed)
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
 
 class PatchEmbed(nn.Module):
@@ -262,7 +267,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, H/4, W/4, dim)"""
-        return self.proj(x).permute(0, 2, 3, 1)
+        patches: Tensor = self.proj(x)
+        return patches.permute(0, 2, 3, 1)
 
 
 class Hiera(nn.Module):
@@ -329,7 +335,11 @@ class Hiera(nn.Module):
         return features
 
     def _checkpointed(self, block: nn.Module, adapt: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        def run(x: Tensor) -> Tensor:
+            result: Tensor = block(adapt(x))
+            return result
+
         if not torch.is_grad_enabled():
-            return block(adapt(x))
+            return run(x)
         # A block draws no random numbers, so there is no generator state to restore.
-        return checkpoint(lambda x: block(adapt(x)), x, use_reentrant=False, preserve_rng_state=False)
+        return cast(Tensor, checkpoint(run, x, use_reentrant=False, preserve_rng_state=False))

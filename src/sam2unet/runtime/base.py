@@ -31,7 +31,7 @@ class Runtime(Protocol):
 
 
 def graph_input(images: NDArray[np.uint8], metadata: GraphMetadata) -> NDArray[Any]:
-    """Images (batch, height, width, 3) in the layout and dtype that the graph expects."""
+    """Convert RGB images (batch, height, width, 3) to the layout and dtype of a graph's input."""
     if metadata.uint8_input:
         return images
     mean, std = (np.array(values, np.float32) for values in (metadata.card.mean, metadata.card.std))
@@ -39,28 +39,37 @@ def graph_input(images: NDArray[np.uint8], metadata: GraphMetadata) -> NDArray[A
 
 
 def graph_logits(output: NDArray[np.float32], metadata: GraphMetadata) -> NDArray[np.float32]:
-    """A graph's output as logits; those of several classes are known up to a constant per pixel."""
-    if not metadata.probability:
-        return output
-    if metadata.card.classes > 1:
-        return np.log(np.maximum(output, np.float32(1e-30)))
-    eps = np.float32(2**-24)  # the same at both ends, or object borders would shift when logits are resized
-    p = output.clip(eps, 1 - eps)
-    return np.log(p) - np.log1p(-p)
+    """Convert a graph's output to logits; for several classes they are exact up to a constant per pixel."""
+    logits = output
+    if metadata.probability and metadata.card.classes > 1:
+        logits = np.log(np.maximum(output, np.float32(1e-30)))
+    elif metadata.probability:
+        eps = np.float32(2**-24)  # the same at both ends, or object borders would shift when logits are resized
+        p = output.clip(eps, 1 - eps)
+        logits = np.log(p) - np.log1p(-p)
+    return logits
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sigmoid of logits (..., 1, h, w), or softmax of (..., classes, h, w)."""
+    """Return the sigmoid of logits (..., 1, h, w), or the softmax of (..., classes, h, w) over the classes."""
+    result: NDArray[np.float32]
     if logits.shape[-3] == 1:
         with np.errstate(over="ignore"):  # exp may overflow to infinity, whose reciprocal is the right 0
-            return np.reciprocal(1 + np.exp(-logits))
-    powers: NDArray[np.float32] = np.exp(logits - logits.max(axis=-3, keepdims=True))
-    return powers / powers.sum(axis=-3, keepdims=True)
+            result = np.reciprocal(1 + np.exp(-logits))
+    else:
+        powers = np.exp(logits - logits.max(axis=-3, keepdims=True))
+        result = powers / powers.sum(axis=-3, keepdims=True)
+    return result
 
 
 @contextmanager
 def readable_graph(source: Path | str, library: str) -> Iterator[None]:
-    """Turn whatever a library raises for a file that it can't read into one sentence."""
+    """Turn whatever a library raises for a graph that it can't read into an InputError.
+
+    Args:
+        source: the graph's file, or a word for it.
+        library: the library's name, for the message.
+    """
     try:
         if isinstance(source, Path) and source.suffix.lower() == ".xml":
             with source.open("rb") as file:

@@ -14,7 +14,7 @@ from .compiled_cache import cache_folder
 
 
 class OnnxRuntime:
-    """A graph in float32 on the CPU or a CUDA device, there through TensorRT if its provider is installed."""
+    """A graph in float32, on the CPU or a CUDA device (through TensorRT if its provider is installed)."""
 
     any_size = False
 
@@ -23,10 +23,10 @@ class OnnxRuntime:
 
         Args:
             source: an exported file, or a serialized ONNX graph.
-            device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is available.
+            device: "cpu", "cuda", "cuda:1", or "auto" for CUDA if available, else the CPU.
 
         Raises:
-            InputError: the file is missing or was not written by sam2unet, or no provider supports the device.
+            InputError: the file is missing, damaged, or not written by sam2unet; or no provider supports the device.
         """
         name = source if isinstance(source, Path) else "graph"
         with readable_graph(name, "ONNX Runtime"):
@@ -59,7 +59,7 @@ def onnxruntime_has_cuda() -> bool:
 
 
 def _providers(device: str) -> list[Any]:
-    """The fastest first; ONNX Runtime falls back to the next if one can't be loaded."""
+    """Return the execution providers for a device, fastest first; ONNX Runtime falls back to the next on failure."""
     if device == "cpu" or not onnxruntime_has_cuda():
         return ["CPUExecutionProvider"]
     index = {"device_id": int(device.partition(":")[2] or 0)}

@@ -1,4 +1,4 @@
-"""OpenVINO: graphs on a CPU, in bf16 where the CPU has it."""
+"""OpenVINO: graphs on a CPU, in bf16 if the CPU has it."""
 
 import os
 from functools import cache
@@ -29,7 +29,7 @@ _core, _core_lock = cache(lambda: import_backend("openvino").Core()), Lock()
 
 
 class OpenVINORuntime:
-    """A graph on the CPU, one image at a time: larger batches are hardly faster there."""
+    """A graph on the CPU. It processes one image at a time, since larger batches are hardly faster there."""
 
     device = "cpu"
     any_size = False
@@ -39,16 +39,17 @@ class OpenVINORuntime:
 
         Args:
             source: an exported file, or a serialized ONNX graph.
-            precision: None for bf16 where the CPU has it, else float32.
+            precision: None for bf16 if the CPU has it, else float32.
 
         Raises:
-            InputError: the file is missing or was not written by sam2unet.
+            InputError: the file is missing, damaged, or not written by sam2unet.
         """
         core, name = openvino_core(), source if isinstance(source, Path) else "graph"
         with readable_graph(name, "OpenVINO"):
             model = core.read_model(source)
-        place = next((p for p in ([KEY], ["framework", KEY]) if model.has_rt_info(p)), None)
-        self.metadata = GraphMetadata.from_json(name, model.get_rt_info(place).value if place else None)
+        # The first is where `export_model` puts our metadata, the second where OpenVINO puts that of an ONNX graph.
+        key = next((path for path in ([KEY], ["framework", KEY]) if model.has_rt_info(path)), None)
+        self.metadata = GraphMetadata.from_json(name, model.get_rt_info(key).value if key else None)
         input_, output = (_tensor_spec(port) for port in (model.input(0), model.output(0)))
         self.metadata.check_graph(name, input_, output)
         model.reshape([1, *input_[2:]])
@@ -57,10 +58,10 @@ class OpenVINORuntime:
 
     @classmethod
     def from_blob(cls, blob: Path, metadata: GraphMetadata, precision: Arithmetic) -> "OpenVINORuntime":
-        """Load what `save_blob` wrote.
+        """Load a file that `save_blob` wrote.
 
         Raises:
-            RuntimeError: written by another version of OpenVINO or on another CPU.
+            RuntimeError: the file is damaged, or from another version of OpenVINO or another CPU.
         """
         runtime = cls.__new__(cls)
         runtime.metadata = metadata
@@ -69,13 +70,13 @@ class OpenVINORuntime:
         return runtime
 
     def save_blob(self, path: Path) -> None:
-        """Write the compiled network, for the same version of OpenVINO on the same CPU."""
+        """Write the compiled graph; only the same version of OpenVINO on the same kind of CPU can load it."""
         path.write_bytes(self._compiled.export_model().getbuffer())
 
     def _set_compiled(self, compiled: Any, weights: Any = None) -> None:
         self._request, self._lock = compiled.create_infer_request(), Lock()
         self._compiled = compiled
-        self._weights = weights  # after the two above, which use its memory and must be released first
+        self._weights = weights  # set last, so released last: the two above use its memory
         bf16 = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "bf16"
         self.name = f"OpenVINO in {'bf16' if bf16 else 'float32'} on the CPU"
 
@@ -97,7 +98,7 @@ def _compile_options(precision: Arithmetic) -> dict[str, str]:
         "SNIPPETS_MODE": "DISABLE",
     }
     processes = local_world_size()
-    if processes > 1:  # each takes its share of the cores; pinned, all would get the same ones
+    if processes > 1:  # each uses its part of the cores; pinned, all would use the same ones
         threads = max(1, (os.cpu_count() or 1) // processes)
         options |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"}
     return options

@@ -1,4 +1,4 @@
-"""Torch itself, on any of its devices."""
+"""Torch: networks on any of its devices."""
 
 import copy
 
@@ -15,7 +15,7 @@ from ..system import find_device, has_bf16
 
 
 class TorchRuntime:
-    """The network run by torch, with batch norm folded into the convolutions; see `Runtime`."""
+    """A copy of a network in torch, with batch norms folded into the convolutions; see `Runtime`."""
 
     any_size = True
 
@@ -23,36 +23,36 @@ class TorchRuntime:
         """Prepare a copy of a network.
 
         Args:
-            model: unchanged; its trunk is shared where it needs no conversion.
+            model: unchanged; the copy shares its trunk if that needs no conversion.
             device: see `find_device`.
-            precision: "auto" (bf16 where the device has it), "float32" or "bf16".
+            precision: "auto" (bf16 if the device has it, else float32), "float32" or "bf16".
 
         Raises:
             InputError: the device doesn't exist, or has too little memory for the network.
         """
-        place = find_device(device)
-        self.device = place.type
-        self.bf16 = bf16 = has_bf16(place) if precision == "auto" else precision == "bf16"
+        torch_device = find_device(device)
+        self.device = torch_device.type
+        self.bf16 = bf16 = has_bf16(torch_device) if precision == "auto" else precision == "bf16"
         self.metadata = GraphMetadata(model.card, uint8_input=True, probability=False)
         try:
             self.mean, self.std = (
-                torch.tensor(values, device=place).view(3, 1, 1) for values in (model.card.mean, model.card.std)
+                torch.tensor(values, device=torch_device).view(3, 1, 1) for values in (model.card.mean, model.card.std)
             )
             parameters = model.trunk.parameters()
             shared = not bf16 and all(p.device == self.mean.device and p.dtype == torch.float32 for p in parameters)
-            own = copy.deepcopy(model, {id(model.trunk): model.trunk} if shared else {}).float()
-            for part in (own.receptive_fields, own.decoder):
+            network = copy.deepcopy(model, {id(model.trunk): model.trunk} if shared else {}).float()
+            for part in (network.receptive_fields, network.decoder):
                 fold_batch_norms(part.eval())
-            if bf16:  # what autocast would cast at each call; norms and embeddings stay in float32
-                for module in own.modules():
+            if bf16:  # autocast would convert these at each call; norms and embeddings stay in float32
+                for module in network.modules():
                     if isinstance(module, nn.Linear | nn.Conv2d):
                         module.bfloat16()
-            self.model = own.to(place)
+            self.model = network.to(torch_device)
         except torch.OutOfMemoryError as error:
             raise InputError(
-                f"{place}: too little memory for the {model.card.trunk} network; use the cpu", "device"
+                f"{torch_device}: too little memory for the {model.card.trunk} network; use the cpu", "device"
             ) from error
-        self.name = f"torch in {'bf16' if bf16 else 'float32'} on {place}"
+        self.name = f"torch in {'bf16' if bf16 else 'float32'} on {torch_device}"
 
     @torch.inference_mode()
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

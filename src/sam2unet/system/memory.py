@@ -1,4 +1,4 @@
-"""Memory that is kept for the next step."""
+"""The C library's memory allocator."""
 
 import ctypes
 import sys
@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-MMAP_THRESHOLD = 32 * 2**20  # the most that glibc takes
+MMAP_THRESHOLD = 32 * 2**20
+"""Bytes; the largest threshold that glibc accepts."""
 
 
 @contextmanager
 def retain_freed_memory() -> Iterator[None]:
-    """Keep what is freed for the next step, where glibc would hand it back to the system and ask for it again.
+    """Keep freed memory in this process for reuse, while the context lasts.
 
-    That took 5 to 7 % of a training step on a CPU (docs/speed.md). What was freed before, and is free in the end, goes
-    back to the system.
+    By default glibc returns large freed blocks to the system and requests them again at the next allocation, which took
+    5 to 7 % of a training step on a CPU (docs/speed.md). When the context ends, unused memory goes back to the system,
+    and glibc's thresholds stay at the largest values that it would choose itself. Other C libraries are left alone.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(library, "mallopt") or not hasattr(library, "malloc_trim"):  # another libc
+    if not hasattr(library, "mallopt") or not hasattr(library, "malloc_trim"):  # another C library
         yield
         return
     assert library
@@ -27,5 +29,5 @@ def retain_freed_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        library.mallopt(M_TRIM_THRESHOLD, 2 * MMAP_THRESHOLD)  # where glibc's own rule ends
+        library.mallopt(M_TRIM_THRESHOLD, 2 * MMAP_THRESHOLD)  # the largest that glibc chooses itself
         library.malloc_trim(0)

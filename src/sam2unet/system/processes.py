@@ -35,7 +35,7 @@ def wait_for_all_processes() -> None:
     """Wait until every process of torchrun gets here: torchrun kills all as soon as one exits with an error."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    from torch.distributed import rendezvous
+    from torch.distributed.rendezvous import rendezvous
 
     store, _, processes = next(iter(rendezvous("env://", timeout=timedelta(days=99))))
     store.add("sam2unet/done", 1)

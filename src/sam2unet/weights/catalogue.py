@@ -10,11 +10,13 @@ class OfficialTrunk:
     """One of Meta's checkpoints on the Hugging Face hub."""
 
     name: str
-    """Such as "sam2.1_hiera_large"."""
+    """Name in the catalogue, such as "sam2.1_hiera_large"."""
     trunk: str
-    """Such as "large"."""
+    """Key of `HIERA_CONFIGS`, such as "large"."""
     repo: str
+    """Repository on the hub, such as "facebook/sam2.1-hiera-large"."""
     filename: str
+    """File in the repository, such as "sam2.1_hiera_large.pt"."""
 
 
 OFFICIAL = {

@@ -1,4 +1,4 @@
-"""Official trunks from the Hugging Face hub; the SHA-256 seen first is pinned and verified from then on."""
+"""Official trunks from the Hugging Face hub; a file's SHA-256 is pinned at the first download, then verified."""
 
 import hashlib
 import json
@@ -11,14 +11,21 @@ from .catalogue import OFFICIAL
 
 
 class HubUnreachable(InputError):
-    """The hub can't be reached, or refuses the file."""
+    """The hub can't be reached, or doesn't deliver the file."""
 
 
 def fetch(name: str) -> Path:
-    """Download an official trunk, with a progress bar, or take it from the hub's cache; returns the file.
+    """Download an official trunk, with a progress bar, unless the hub's cache has it.
+
+    Args:
+        name: key of `OFFICIAL`, such as "sam2.1_hiera_large".
+
+    Returns:
+        The file in the hub's cache.
 
     Raises:
-        InputError: unknown name, no connection, or a file whose SHA-256 isn't the one pinned at first use.
+        HubUnreachable: the file can't be downloaded.
+        InputError: the name is unknown, or the file's SHA-256 differs from the one pinned at its first download.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -28,14 +35,14 @@ def fetch(name: str) -> Path:
     path = cached_file(name)
     if path is None:
         try:
-            # Asked first, since hf_hub_download tries for half a minute where there is no connection.
+            # This request fails at once without a connection; hf_hub_download would retry for half a minute.
             get_hf_file_metadata(hf_hub_url(entry.repo, entry.filename))
             path = Path(hf_hub_download(entry.repo, entry.filename))
-        except Exception as error:  # whatever the hub's client and its transport raise, the way out is the same
+        except Exception as error:  # whatever the client and its transport raise, the way out is the same
             cause = str(error).strip().splitlines() or [type(error).__name__]
             raise HubUnreachable(
-                f"{name} cannot be fetched from the Hugging Face hub ({cause[0]}); "
-                f"download {entry.filename} from {entry.repo} elsewhere and pass its path",
+                f"{name}: the Hugging Face hub did not deliver it ({cause[0]}); download {entry.filename} of "
+                f"{entry.repo} on another machine and pass its path",
                 "trunk_weights",
             ) from error
     _verify(name, path)
@@ -43,7 +50,7 @@ def fetch(name: str) -> Path:
 
 
 def cached_file(name: str) -> Path | None:
-    """The file of an official trunk in the hub's cache, if it is there."""
+    """Return the file of an official trunk (a key of `OFFICIAL`) in the hub's cache, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(OFFICIAL[name].repo, OFFICIAL[name].filename)
@@ -51,7 +58,7 @@ def cached_file(name: str) -> Path | None:
 
 
 def pins_file() -> Path:
-    """Where the SHA-256 of each trunk fetched so far is kept."""
+    """Return the JSON file with the SHA-256 of each trunk downloaded so far, by name."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sam2unet" / "pins.json"
 
 
@@ -61,11 +68,13 @@ def _verify(name: str, path: Path) -> None:
     try:
         pins = json.loads(pins_file().read_text()) if pins_file().exists() else {}
     except ValueError as error:
-        raise InputError(f"{pins_file()}: damaged, so nothing can be verified; remove it to pin anew") from error
+        raise InputError(
+            f"{pins_file()}: damaged, so no file can be verified; delete it to pin the files again"
+        ) from error
     if pins.setdefault(name, digest) != digest:
         raise InputError(
-            f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at first use; delete the file and fetch it "
-            f"again, or, if the change is wanted, remove {name} from {pins_file()}"
+            f"{path}: its SHA-256 is {digest}, but {pins[name]} was pinned at the first download; delete the file and "
+            f"download it again, or remove {name} from {pins_file()} to accept the new one"
         )
     with atomic_path(pins_file()) as partial:
         partial.write_text(json.dumps(pins, indent=2, sort_keys=True))

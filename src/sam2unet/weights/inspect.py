@@ -1,4 +1,4 @@
-"""Telling what a weights or model file holds."""
+"""Identifying the content of a checkpoint or a model file."""
 
 from pathlib import Path
 
@@ -10,10 +10,16 @@ from .trunk_file import identify_trunk
 
 
 def inspect_file(path: str | Path) -> dict[str, str]:
-    """Facts to print: what it is, its trunk, how many values, and the card of our own files.
+    """Describe a checkpoint or a model file.
+
+    Args:
+        path: a model file of sam2unet, a checkpoint of the authors' release or of SAM2, or any other checkpoint.
+
+    Returns:
+        Text by label: "kind" and "tensors" always, "trunk" where it is known, and the card of our own files.
 
     Raises:
-        InputError: missing, damaged, or no checkpoint.
+        InputError: the file is missing, damaged, or not a checkpoint.
     """
     tensors, header = read_checkpoint(path)
     facts = {"tensors": f"{len(tensors)}, {sum(t.numel() for t in tensors.values()) / 1e6:.1f} million values"}
@@ -21,7 +27,7 @@ def inspect_file(path: str | Path) -> dict[str, str]:
         try:
             card = Card.from_json(header["card"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
+            raise InputError(f"{path}: this version can't read its header ({error}); upgrade sam2unet") from error
         return {
             "kind": f"model of sam2unet {header.get('version')}", "trunk": card.trunk,
             "frozen trunk": header.get("trunk_source", "") if header.get("trunk_source") != "null" else "in the file",

@@ -1,4 +1,4 @@
-"""Our model files, and reading the authors' release."""
+"""Reading and writing model files; reading checkpoints of the authors' release."""
 
 import json
 import os
@@ -23,15 +23,21 @@ from .state_dict_adapter import from_upstream, to_trunk
 from .trunk_file import check_tensors, identify_trunk, read_trunk, tensor_digests, trunk_source
 
 FORMAT = "sam2unet-1"
+"""Version of our model files, in their header."""
 
 
 def save_model(model: SAM2UNet, path: str | Path) -> None:
-    """Write a network and its card to one safetensors file, which appears only when complete.
+    """Write a network and its card to one safetensors file.
 
-    What of the trunk is frozen and still as it came from a file is left out: the header names the file and its SHA-256.
+    Tensors of the trunk that are frozen and unchanged since they were loaded from a file are left out; the header names
+    that file and its SHA-256. With a frozen official trunk a model file of the large network has 17 MB, not 870.
+
+    Args:
+        model: the network; unchanged.
+        path: replaced if it exists, once the new file is complete.
 
     Raises:
-        InputError: the file can't be written; what was there under its name is kept.
+        InputError, OSError: the file can't be written; an existing one is kept.
     """
     path = Path(path)
     tensors = model.state_dict()
@@ -39,8 +45,8 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
     if source:
         digests = tensor_digests(model.trunk.state_dict())
         trained = {name for name, parameter in model.trunk.named_parameters() if parameter.requires_grad}
-        known = source.digests.items() | source.bf16_digests.items()
-        unchanged = {name for name, digest in digests.items() if (name, digest) in known} - trained
+        in_file = source.digests.items() | source.bf16_digests.items()
+        unchanged = {name for name, digest in digests.items() if (name, digest) in in_file} - trained
         tensors = {name: value for name, value in tensors.items() if name.removeprefix("trunk.") not in unchanged}
         source = source if unchanged else None
     reference = source and {"sha256": source.sha256, "name": source.name, "path": source.path}
@@ -55,8 +61,8 @@ def save_model(model: SAM2UNet, path: str | Path) -> None:
         try:
             save_file({name: value.detach().contiguous() for name, value in tensors.items()}, partial, header)
         except SafetensorError as error:
-            raise InputError(f"{path}: cannot be written ({error}); what was there is kept") from error
-        partial.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
+            raise InputError(f"{path}: can't be written ({error})") from error
+        partial.chmod(0o666 & ~_umask())  # safetensors lets only the owner read its files
 
 
 def _umask() -> int:
@@ -66,13 +72,26 @@ def _umask() -> int:
 
 
 def load_model(path: str | Path, trunk_weights: str | Path | None = None) -> SAM2UNet:
-    """A network from our own file or from an upstream SAM2-UNet .pth (any trunk), in eval mode.
+    """Load a network from a model file, or from a .pth of the authors' SAM2-UNet with any trunk.
 
-    The trunk is frozen unless the file itself holds a trained one. A trunk that the file leaves out is taken from
-    `trunk_weights`, else from where it was, else from the hub's cache, else from the hub; its SHA-256 is checked.
+    Args:
+        path: the model file.
+        trunk_weights: file of the frozen trunk, if the model file leaves it out. By default it is looked for at the
+            path that it had in training, in the hub's cache, and on the hub. Its SHA-256 must be that of training.
+
+    Returns:
+        The network in eval mode, on the CPU, in float32, with its card. The trunk is frozen unless the file holds a
+        trained one.
 
     Raises:
-        InputError: the file is no model, or its trunk is nowhere to be found.
+        InputError: the file can't be read or is not a model, or its trunk can't be found.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(SAM2UNet("tiny"), f"{folder}/model.safetensors")
+    ...     model = load_model(f"{folder}/model.safetensors")
+    >>> model.card.trunk, model.card.size, model.training
+    ('tiny', (352, 352), False)
     """
     path = Path(path)
     tensors, header = read_checkpoint(path)
@@ -82,9 +101,10 @@ def load_model(path: str | Path, trunk_weights: str | Path | None = None) -> SAM
         return _load_upstream(path, from_upstream(tensors))
     if to_trunk(tensors):
         raise InputError(
-            f"{path}: holds only a trunk, not a trained SAM2-UNet; it can start a training", "trunk_weights"
+            f"{path}: contains only a trunk, not a trained SAM2-UNet; it can be the start of a training",
+            "trunk_weights",
         )
-    raise InputError(f"{path}: neither a model of sam2unet nor a SAM2-UNet checkpoint of the authors' release")
+    raise InputError(f"{path}: neither a model file of sam2unet nor a checkpoint of the authors' SAM2-UNet")
 
 
 def _load_ours(
@@ -97,30 +117,30 @@ def _load_ours(
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
         check_size(*card.size)
-        model = _empty(card)
+        model = _network_without_memory(card)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its header can't be read by this version ({error}); upgrade sam2unet") from error
-    own = set(tensors)
+        raise InputError(f"{path}: this version can't read its header ({error}); upgrade sam2unet") from error
+    stored = set(tensors)
     if source:
         trunk, model.trunk_source = _find_trunk(path, card.trunk, source, trunk_weights)
         tensors = {f"trunk.{name}": value for name, value in trunk.items()} | tensors
     elif trunk_weights is not None:
-        raise InputError(f"{path}: holds its own trunk, so no other can be given", "trunk_weights")
+        raise InputError(f"{path}: contains its own trunk, so no other can be used", "trunk_weights")
     _fill(path, model, tensors, frozen)
     for name, parameter in model.named_parameters():
         if source and name.startswith("trunk."):
-            parameter.requires_grad_(name in own and not frozen)
+            parameter.requires_grad_(name in stored and not frozen)
     return model
 
 
 def _load_upstream(path: Path, tensors: dict[str, Tensor]) -> SAM2UNet:
     trunk = identify_trunk(path, {k.removeprefix("trunk."): v for k, v in tensors.items() if k.startswith("trunk.")})
     classes = tensors["decoder.heads.2.bias"].shape[0] if "decoder.heads.2.bias" in tensors else 1
-    return _fill(path, _empty(Card(trunk, classes)), tensors, frozen=True)
+    return _fill(path, _network_without_memory(Card(trunk, classes)), tensors, frozen=True)
 
 
-def _empty(card: Card) -> SAM2UNet:
-    """The network of a card, without memory for its weights."""
+def _network_without_memory(card: Card) -> SAM2UNet:
+    """Build the network of a card on the meta device, so that its weights are not initialised in vain."""
     with torch.device("meta"):
         model = SAM2UNet(card.trunk, card.classes)
     model.card = card
@@ -128,22 +148,23 @@ def _empty(card: Card) -> SAM2UNet:
 
 
 def _fill(path: Path, model: SAM2UNet, tensors: dict[str, Tensor], frozen: bool) -> SAM2UNet:
+    """Check the tensors of a file and make them the network's, in float32."""
     expected = model.state_dict()
     for name in expected.keys() - tensors.keys():
         if name.endswith("num_batches_tracked"):
             tensors[name] = torch.tensor(0)
     check_tensors(path, expected, tensors, f"SAM2-UNet with the {model.card.trunk} trunk")
-    wide = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    model.load_state_dict(wide, assign=True)
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    model.load_state_dict(tensors, assign=True)
     model.trunk.requires_grad_(not frozen)
     return model.eval()
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The recipe that a model file of ours was trained by.
+    """Read the recipe of the training run that wrote a model file.
 
     Raises:
-        InputError: no such file, or no model of ours.
+        InputError: the file can't be read, or holds no recipe.
     """
     header = read_checkpoint(path)[1]
     try:
@@ -151,44 +172,53 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         recipe = {}
     if not recipe:
-        raise InputError(f"{path}: holds no recipe; only models that sam2unet trained do")
+        raise InputError(f"{path}: contains no recipe; only models trained by sam2unet do")
     return recipe
 
 
 def _find_trunk(
-    model_path: Path, trunk: str, wanted: dict[str, str | None], given: str | Path | None
+    model_path: Path, trunk: str, source: dict[str, str | None], given: str | Path | None
 ) -> tuple[dict[str, Tensor], TrunkSource]:
-    """The trunk that a model file left out, from the first place that has it."""
-    sha256, name, path = wanted["sha256"], wanted["name"], wanted["path"]
+    """Read the trunk that a model file leaves out from the first place that has it.
+
+    Args:
+        model_path: the model file, for messages.
+        trunk: the trunk's name, such as "tiny".
+        source: "sha256", "name" and "path" of the trunk in the model file's header.
+        given: the caller's file of the trunk; no other place is tried then.
+    """
+    sha256, path = source["sha256"], source["path"]
     if given is not None:
-        found = _matching(Path(given), trunk, sha256)
+        found = _read_if_matching(Path(given), trunk, sha256)
         if found is None:
             raise InputError(
                 f"{given}: not the trunk that {model_path} was trained with "
-                f"({name or trunk}, SHA-256 of its tensors {sha256})"
+                f"({source['name'] or trunk}, SHA-256 of its tensors {sha256})"
             )
         return found
-    official = name if name in OFFICIAL else None
+    official = source["name"] if source["name"] in OFFICIAL else None  # an untrusted file may name anything
     for candidate in (path and Path(path), official and cached_file(official)):
         if candidate and candidate.is_file():
-            with suppress(InputError):  # a damaged file there is as good as none
-                found = _matching(candidate, trunk, sha256)
+            with suppress(InputError):  # damaged: try the next place
+                found = _read_if_matching(candidate, trunk, sha256)
                 if found is not None:
                     return found
-    missing = f"{model_path}: needs the trunk {official or trunk} (SHA-256 of its tensors {str(sha256)[:16]}…)"
+    described = f"{official or trunk} (SHA-256 of its tensors {str(sha256)[:16]}…)"
+    missing = f"{model_path}: its trunk {described} is no longer at {path}"
     if official is None:
-        raise InputError(f"{missing}, which is not at {path} any more; name its file", "trunk_weights")
+        raise InputError(f"{missing}; pass the trunk's file", "trunk_weights")
     try:
         file = fetch(official)
     except InputError as error:
-        raise InputError(f"{missing}, which is not at {path}; {error}") from error
-    found = _matching(file, trunk, sha256)
+        raise InputError(f"{missing}; {error}", *error.parameters) from error
+    found = _read_if_matching(file, trunk, sha256)
     if found is None:
-        raise InputError(f"{missing}, but {file} holds another; name its file", "trunk_weights")
+        raise InputError(f"{missing}, and {file} is another one; pass the trunk's file", "trunk_weights")
     return found
 
 
-def _matching(file: Path, trunk: str, sha256: str | None) -> tuple[dict[str, Tensor], TrunkSource] | None:
-    size, tensors = read_trunk(file)
+def _read_if_matching(file: Path, trunk: str, sha256: str | None) -> tuple[dict[str, Tensor], TrunkSource] | None:
+    """Read a trunk with its source; None if it is another trunk or has another SHA-256."""
+    name, tensors = read_trunk(file)
     source = trunk_source(file, tensors)
-    return (tensors, source) if size == trunk and source.sha256 == sha256 else None
+    return (tensors, source) if name == trunk and source.sha256 == sha256 else None

@@ -1,10 +1,10 @@
-"""Foreign key names, translated; the network itself knows none of them."""
+"""Translation of foreign state-dict keys to ours; nothing else knows foreign keys."""
 
 import re
 
 from torch import Tensor
 
-_UPSTREAM = [
+_UPSTREAM_KEYS = [
     (r"encoder\.blocks\.(\d+)\.prompt_learn\.0\.(.+)", r"adapters.\1.down.\2"),
     (r"encoder\.blocks\.(\d+)\.prompt_learn\.2\.(.+)", r"adapters.\1.up.\2"),
     (r"encoder\.blocks\.(\d+)\.block\.(.+)", r"trunk.blocks.\1.\2"),
@@ -21,30 +21,44 @@ _UPSTREAM = [
 
 
 def from_upstream(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of the authors' release under our names; its unused `up4` is dropped, unknown keys are kept."""
+    """Rename the keys of a state dict of the authors' release to ours.
+
+    The unused module `up4` is dropped; unknown keys are kept, so that a check of the result finds them.
+
+    >>> import torch
+    >>> list(from_upstream({"encoder.blocks.0.block.norm1.bias": torch.zeros(1), "up4.conv.bias": torch.zeros(1)}))
+    ['trunk.blocks.0.norm1.bias']
+    """
     return {_upstream_key(key): value for key, value in tensors.items() if not key.startswith("up4.")}
 
 
 def _upstream_key(key: str) -> str:
-    for pattern, ours in _UPSTREAM:
-        key, found = re.subn(f"^{pattern}$", ours, key)
-        if found:
+    for pattern, ours in _UPSTREAM_KEYS:
+        key, replaced = re.subn(f"^{pattern}$", ours, key)
+        if replaced:
             break
     if key.startswith("receptive_fields."):
         key = key.replace(".conv.", ".0.").replace(".bn.", ".1.")
-    # Upstream counts RFBs and decoder steps from 1.
+    # Upstream numbers RFBs and decoder steps from 1.
     return re.sub(r"^(receptive_fields|decoder\.ups)\.(\d)", lambda m: f"{m[1]}.{int(m[2]) - 1}", key)
 
 
 def to_trunk(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The trunk's tensors from Meta's checkpoint, timm's trunk, or a bare trunk; {} if there is none."""
+    """Return the trunk's tensors under our names.
+
+    Args:
+        tensors: a state dict of Meta's SAM2 or SAM2.1, of timm's Hiera, or of our own trunk.
+
+    Returns:
+        The tensors of the trunk, or {} if there is none; a head of timm's is dropped.
+    """
     prefix = "image_encoder.trunk."
     if not any(key.startswith(prefix) for key in tensors):
         prefix = ""
-    found = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    if "patch_embed.proj.weight" not in found or "pos_embed_window" not in found:
+    trunk = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    if "patch_embed.proj.weight" not in trunk or "pos_embed_window" not in trunk:
         return {}
-    timm = {"mlp.fc1.": "mlp.layers.0.", "mlp.fc2.": "mlp.layers.1."}
-    for theirs, ours in timm.items():
-        found = {key.replace(theirs, ours): value for key, value in found.items()}
-    return {key: value for key, value in found.items() if not key.startswith("head.")}
+    timm_keys = {"mlp.fc1.": "mlp.layers.0.", "mlp.fc2.": "mlp.layers.1."}
+    for theirs, ours in timm_keys.items():
+        trunk = {key.replace(theirs, ours): value for key, value in trunk.items()}
+    return {key: value for key, value in trunk.items() if not key.startswith("head.")}

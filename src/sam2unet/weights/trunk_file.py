@@ -1,4 +1,4 @@
-"""The trunk alone: finding its size, checking it, loading it into a network."""
+"""Files that hold a trunk: identifying and checking it, and loading it into a network."""
 
 import dataclasses
 import hashlib
@@ -16,67 +16,100 @@ from .state_dict_adapter import to_trunk
 
 
 def read_trunk(path: str | Path) -> tuple[str, dict[str, Tensor]]:
-    """The size ("tiny", ...) and the float32 tensors of the trunk in Meta's SAM2 or SAM2.1 .pt or a trunk-only file.
+    """Read a trunk from Meta's .pt (SAM2 or SAM2.1) or a trunk-only file.
+
+    Returns:
+        The trunk's name ("tiny", ...) and its float32 tensors under our names.
 
     Raises:
-        InputError: no trunk of a known shape is in the file.
+        InputError: the file can't be read, or holds no trunk with the shapes of a known one.
     """
     tensors = to_trunk(read_checkpoint(path)[0])
     if not tensors:
-        raise InputError(f"{path}: holds no SAM2 trunk (no image_encoder.trunk.*); pass a SAM2 or SAM2.1 checkpoint")
+        raise InputError(f"{path}: contains no SAM2 trunk (image_encoder.trunk.*); pass a SAM2 or SAM2.1 checkpoint")
     trunk = identify_trunk(path, tensors)
     return trunk, {name: value.float() for name, value in tensors.items()}
 
 
 def identify_trunk(path: str | Path, tensors: dict[str, Tensor]) -> str:
-    """Which trunk the tensors belong to, every shape checked."""
+    """Identify a trunk by the shapes of its tensors.
+
+    Args:
+        path: the file of the tensors, for messages.
+        tensors: the trunk's tensors under our names.
+
+    Returns:
+        The trunk's name, such as "tiny".
+
+    Raises:
+        InputError: the tensors are not exactly those of a known trunk.
+    """
     width = tensors["patch_embed.proj.weight"].shape[0]
     depth = len({key.split(".")[1] for key in tensors if key.startswith("blocks.")})
-    for name, shape in HIERA_CONFIGS.items():
-        if (shape.embed_dim, sum(shape.stages)) == (width, depth):
+    for name, config in HIERA_CONFIGS.items():
+        if (config.embed_dim, sum(config.stages)) == (width, depth):
             with torch.device("meta"):
-                expected = Hiera(shape).state_dict()
+                expected = Hiera(config).state_dict()
             check_tensors(path, expected, tensors, f"the {name} trunk")
             return name
-    known = "; ".join(f"{name} {s.embed_dim}/{sum(s.stages)}" for name, s in HIERA_CONFIGS.items())
-    raise InputError(f"{path}: {width} channels in {depth} blocks is no trunk of SAM2 (channels/blocks: {known})")
+    known = "; ".join(f"{name} {config.embed_dim}/{sum(config.stages)}" for name, config in HIERA_CONFIGS.items())
+    raise InputError(
+        f"{path}: its trunk has {width} channels and {depth} blocks, unlike all of SAM2 (channels/blocks: {known})"
+    )
 
 
 def check_tensors(path: str | Path, expected: dict[str, Tensor], found: dict[str, Tensor], what: str) -> None:
-    """Raise an InputError that names the first tensor that is missing, unknown or of another shape."""
+    """Check that tensors have the expected names and shapes.
+
+    Args:
+        path: the file of the tensors, for messages.
+        expected: the state dict that they are to fill; may be on the meta device.
+        found: the tensors.
+        what: what the state dict belongs to, such as "the tiny trunk", for messages.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape; the message names the first.
+    """
     for name, value in expected.items():
         if name not in found:
             raise InputError(f"{path}: {what} needs {name}, which is missing")
         if found[name].shape != value.shape:
             raise InputError(
-                f"{path}: {name} is {tuple(found[name].shape)}, but {what} needs {tuple(value.shape)}: another network"
+                f"{path}: {name} has shape {tuple(found[name].shape)}, but {what} needs {tuple(value.shape)}"
             )
     if unknown := sorted(found.keys() - expected.keys()):
-        raise InputError(f"{path}: {what} has no {unknown[0]}: another network")
+        raise InputError(f"{path}: contains {unknown[0]}, which {what} doesn't have")
 
 
 def tensor_digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """SHA-256 of each tensor in float32, by name."""
-    wide = {name: tensor.detach().cpu().float().contiguous().numpy() for name, tensor in tensors.items()}
-    return {name: hashlib.sha256(values.data).hexdigest() for name, values in wide.items()}
+    """Return the SHA-256 of each tensor's values in float32, by name."""
+    arrays = {name: tensor.detach().cpu().float().contiguous().numpy() for name, tensor in tensors.items()}
+    return {name: hashlib.sha256(array.data).hexdigest() for name, array in arrays.items()}
 
 
 def trunk_source(path: str | Path, tensors: dict[str, Tensor]) -> TrunkSource:
-    """Where the tensors of a trunk came from."""
+    """Describe the file that a trunk's tensors were read from; it is an official trunk if it is named like one."""
     name = Path(path).stem
     return TrunkSource(tensor_digests(tensors), name if name in OFFICIAL else None, str(Path(path).absolute()))
 
 
 def load_trunk(model: SAM2UNet, path: str | Path) -> None:
-    """Load the trunk of `model` from Meta's .pt (SAM2 or SAM2.1) or trunk-only safetensors, and freeze it.
+    """Load a pretrained trunk into a network, and freeze it.
+
+    Files that are saved from the network leave the trunk out as long as it stays frozen; see `save_model`.
+
+    Args:
+        model: its trunk is overwritten; its adapters and decoder stay as they are.
+        path: Meta's .pt (SAM2 or SAM2.1), or safetensors of the trunk alone.
 
     Raises:
-        InputError: the file is no such checkpoint, or holds a trunk of another size.
+        InputError: the file can't be read, or its trunk is not the network's.
     """
     trunk, tensors = read_trunk(path)
     if trunk != model.card.trunk:
         raise InputError(
-            f"{path}: holds the {trunk} trunk, but the network has {model.card.trunk}; make them the same", "trunk"
+            f"{path}: contains the {trunk} trunk, but the network has {model.card.trunk}; use the same for both",
+            "trunk",
         )
     model.trunk.load_state_dict(tensors)
     model.trunk.requires_grad_(False)
@@ -84,19 +117,23 @@ def load_trunk(model: SAM2UNet, path: str | Path) -> None:
 
 
 def cast_frozen_to_bf16(model: SAM2UNet) -> None:
-    """Keep the frozen matrices of a trunk that are as they came from a file in bf16, as mixed training casts them.
+    """Convert the frozen linear layers of a network's trunk to bf16, for training in mixed precision.
 
-    They need not be cast at each step, and take half the memory. A file saved from the network still leaves them out.
+    Autocast would convert them at each step, with the same result; converted once, they also take half the memory.
+    Only tensors that are as they were in the trunk's file are converted, so that `save_model` can still leave them out.
+
+    Args:
+        model: changed in place; unchanged if its trunk is from no file.
     """
     if model.trunk_source is None:
         return
-    came = model.trunk_source.digests
+    digests = model.trunk_source.digests
     frozen = {
         name: parameter
         for path, module in model.trunk.named_modules() if isinstance(module, nn.Linear)
         for name, parameter in module.named_parameters(prefix=path) if not parameter.requires_grad
     }  # fmt: skip
-    unchanged = {name: frozen[name] for name, digest in tensor_digests(frozen).items() if came.get(name) == digest}
+    unchanged = {name: frozen[name] for name, digest in tensor_digests(frozen).items() if digests.get(name) == digest}
     for parameter in unchanged.values():
         parameter.data = parameter.data.bfloat16()
     model.trunk_source = dataclasses.replace(model.trunk_source, bf16_digests=tensor_digests(unchanged))
