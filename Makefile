@@ -1,6 +1,8 @@
-# make demo [DATA=folder]   train, predict and evaluate: on sample scenes, or on your own pictures and masks
+# make demo [DATA=folder]   train, predict and evaluate: on sample scenes, or on your own images and masks
 # make test                 linting, types and tests, as CI runs them
-# make kills                the test of resuming with sixty kills in place of five (some ten minutes)
+# make kills                the test of resuming with sixty kills instead of five (about ten minutes)
+# make bounds               the memory of predicting images of 100 megapixels and a folder of 10,000 images
+# make clean                remove .venv, runs and caches
 PYTHON ?= python3
 DATA ?=
 BIN := .venv/bin
@@ -11,7 +13,7 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 demo: .venv/package
 	@set -eu; data='$(DATA)'; options='--epochs 6'; \
 	case "$$(realpath -m "$${data:-.}")/" in "$(CURDIR)/runs/demo/"*) \
-		echo "DATA=$$data lies in runs/demo, which is written anew: move it first" >&2; exit 2;; \
+		echo "DATA=$$data lies in runs/demo, which is deleted first: move it elsewhere" >&2; exit 2;; \
 	esac; rm -rf runs/demo; set -x; \
 	if [ -z "$$data" ]; then \
 		data=runs/demo/data; options='--epochs 10 --size 128'; $(BIN)/sam2unet data scenes $$data; \
@@ -23,7 +25,7 @@ demo: .venv/package
 		--overlay --save probability; \
 	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json \
 		--html runs/demo/evaluation.html --title "SAM2-UNet on $$data/test"
-	@echo "Look at $(CURDIR)/runs/demo/evaluation.html, and report.html of the training; the model, masks and overlays are beside."
+	@echo "Done: open $(CURDIR)/runs/demo/evaluation.html, and report.html beside it for the training. The model, masks and overlays are in the same folder."
 
 test: .venv/tests
 	$(BIN)/ruff check .

@@ -1,75 +1,93 @@
-"""How many pictures a second are evaluated beside PySODMetrics: one table.
+"""Speed of evaluation beside PySODMetrics.
 
     python speed/evaluate.py --sizes 480x640 960x1280
 
-Each side is a process of its own that reads the same maps and masks and gives the same metrics: S, E and F (adaptive,
-mean, max), weighted F, MAE, mDice and mIoU. They take their turns. "ours" is `sam2unet.evaluate`, which measures
-precision, recall, BER, distances of outlines and more beside, with as many processes as its name says.
+Each variant is a process of its own that reads the same probability maps and masks and computes the same metrics: S, E
+and F (adaptive, mean, max), weighted F, MAE, mDice and mIoU. They take turns. "ours" is `sam2unet.evaluate`, which
+also computes precision, recall, BER, boundary distances and more, in the number of processes that its name says.
 """
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from sides import HERE, Side, alternate, table
+from results import add_json_option, report
+from timed_process import TimedProcess, package_process, run_in_turn
+
+HEAD = ["size", "variant", "images/s: median (range)", "times as fast as PySODMetrics", "largest difference"]
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["240x320", "480x640", "960x1280"], help="HEIGHTxWIDTH")
-    parser.add_argument("--pictures", type=int, default=192)
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="of ours")
+    parser.add_argument("--images", type=int, default=192, help="maps per size")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="numbers of processes of ours")
     parser.add_argument("--steps", type=int, default=5, help="timed rounds")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    add_json_option(parser)
     return parser.parse_args()
 
 
-def draw(folder: Path, pictures: int, height: int, width: int) -> None:
-    """Maps as a network saves them: sure of most, soft at the edges, wrong in places; and their masks."""
-    random = np.random.default_rng(0)
+def write_maps(folder: Path, images: int, height: int, width: int) -> None:
+    """Write masks/ and maps/ as a network predicts them: certain mostly, soft at boundaries, wrong in places."""
+    rng = np.random.default_rng(0)
 
-    def hills(cells: int) -> np.ndarray:
-        coarse = Image.fromarray(random.normal(size=(cells, cells)).astype(np.float32))
+    def smooth_noise(cells: int) -> NDArray[np.float32]:
+        coarse = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
         return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
 
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     for name in ("maps", "masks"):
         (folder / name).mkdir(parents=True)
-    for i in range(pictures):
-        centre, radius = random.uniform(-0.4, 0.4, 2), random.uniform(0.2, 0.6)
-        inside = radius - np.hypot(y - centre[0], x - centre[1]) + 0.1 * hills(7)  # positive in the object
-        logits = 20 * (inside + 0.06 * hills(16))
+    for i in range(images):
+        centre, radius = rng.uniform(-0.4, 0.4, 2), rng.uniform(0.2, 0.6)
+        inside = radius - np.hypot(y - centre[0], x - centre[1]) + 0.1 * smooth_noise(7)  # positive in the object
+        logits = 20 * (inside + 0.06 * smooth_noise(16))
         Image.fromarray(255 * (inside > 0).astype(np.uint8)).save(folder / f"masks/{i:04}.png")
         Image.fromarray((255 / (1 + np.exp(-logits))).astype(np.uint8)).save(folder / f"maps/{i:04}.png")
 
 
+def measure(options: argparse.Namespace, height: int, width: int) -> list[TimedProcess]:
+    """Evaluate maps of one size by PySODMetrics, then by ours with each number of processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_maps(Path(folder), options.images, height, width)
+        processes = [package_process("PySODMetrics", "evaluate_worker.py", folder, "0")]
+        for n in options.processes:
+            name = f"ours, {n} process{'es' * (n > 1)}"
+            processes.append(package_process(name, "evaluate_worker.py", folder, str(n)))
+        run_in_turn(processes, 1, options.steps)
+    return processes
+
+
+def summarise(processes: list[TimedProcess], size: str, images: int) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Rows of the table and raw figures of one size; the first process is the reference."""
+    reference, rows, figures = processes[0], [], []
+    expected = reference.replies[-1]["metrics"]
+    for process in processes:
+        slowest, median, fastest = (images / f(process.seconds) for f in (max, statistics.median, min))
+        ratio = reference.median / process.median
+        difference = max(abs(process.replies[-1]["metrics"][name] - value) for name, value in expected.items())
+        speed = f"{median:.1f} ({slowest:.1f} to {fastest:.1f})"
+        rows.append([size, process.variant, speed, f"{ratio:.2f}", f"{difference:.1e}"])
+        figures.append({"size": size, "variant": process.variant, "seconds": process.seconds, "ratio": ratio,
+                        "largest_difference": difference})  # fmt: skip
+    return rows, figures
+
+
 def main() -> None:
-    options = arguments()
-    rows, figures = [], []
+    options = parse_arguments()
+    rows: list[list[str]] = []
+    figures: list[dict[str, Any]] = []
     for size in options.sizes:
         height, width = map(int, size.split("x"))
-        with tempfile.TemporaryDirectory() as folder:
-            draw(Path(folder), options.pictures, height, width)
-            child = [sys.executable, str(HERE / "evaluate_side.py"), folder]
-            sides = [Side("PySODMetrics", [*child, "0"])]
-            sides += [Side(f"ours, {n} process{'es' * (n > 1)}", [*child, str(n)]) for n in options.processes]
-            alternate(sides, 1, options.steps)
-        for side in sides:
-            slowest, median, fastest = (options.pictures / f(side.seconds) for f in (max, statistics.median, min))
-            ratio = sides[0].median / side.median
-            apart = max(abs(side.answers[-1]["metrics"][k] - v) for k, v in sides[0].answers[-1]["metrics"].items())
-            speed = f"{median:.1f} ({slowest:.1f} to {fastest:.1f})"
-            rows.append([size, side.name, speed, f"{ratio:.2f}", f"{apart:.1e}"])
-            figures.append({"size": size, "side": side.name, "seconds": side.seconds, "ratio": ratio, "apart": apart})
-    head = ["size", "side", "pictures a second: median (range)", "times PySODMetrics", "largest difference"]
-    print(table(head, rows))
-    if options.json:
-        options.json.write_text(json.dumps({"pictures": options.pictures, "rows": figures}, indent=1))
+        new_rows, new_figures = summarise(measure(options, height, width), size, options.images)
+        rows += new_rows
+        figures += new_figures
+    report(HEAD, rows, {"images": options.images, "rows": figures}, options.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""A prediction by ours: python our_predict.py BACKEND:PRECISION DEVICE WEIGHTS PICTURE OUT
+"""A timed process of speed/predict.py: predicts an image with this package.
 
-BACKEND is one of `Predictor`'s, or "traced": OpenVINO with the graph that it makes of the network by tracing it, in
-place of ours.
+    python our_predict.py BACKEND:PRECISION DEVICE WEIGHTS IMAGE OUT
+
+BACKEND is one of `Predictor`'s, or "traced": OpenVINO with its own conversion of the network by tracing, in place of
+our graph. Writes the probabilities to OUT (.npy).
 """
 
 import sys
@@ -11,36 +13,37 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from steps import serve
+from worker import serve_steps
 
 from sam2unet import Predictor, load_model
-from sam2unet.export import GraphMetadata, package
+from sam2unet.graph import KEY, GraphMetadata
+from sam2unet.system import import_backend
 
 
-def traced(weights: str, folder: Path) -> Path:
-    """OpenVINO's own conversion, as a file that `Predictor` takes."""
-    openvino = package("openvino")
+def export_traced(weights: str, folder: Path) -> Path:
+    """Write OpenVINO's own conversion of the network, in a file that `Predictor` can open."""
+    openvino = import_backend("openvino")
     model = load_model(weights)
     size = model.card.size
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = openvino.convert_model(model, example_input=torch.zeros(1, 3, *size))
     network.reshape([-1, 3, *size])
-    network.set_rt_info(GraphMetadata(model.card, pictures=False, probability=False).to_json(), ["sam2unet"])
+    network.set_rt_info(GraphMetadata(model.card, uint8_input=False, probability=False).to_json(), [KEY])
     openvino.save_model(network, folder / "traced.xml", compress_to_fp16=False)
     return folder / "traced.xml"
 
 
 def main() -> None:
-    side, device, weights, picture, out = sys.argv[1:]
-    backend, precision = side.split(":")
+    variant, device, weights, image, out = sys.argv[1:]
+    backend, precision = variant.split(":")
     with tempfile.TemporaryDirectory() as name:
         if backend == "traced":
-            weights, backend = str(traced(weights, Path(name))), "openvino"
+            weights, backend = str(export_traced(weights, Path(name))), "openvino"
         predictor = Predictor(weights, device, backend, precision)  # type: ignore[arg-type]
-        np.save(out, predictor.predict(picture).probability)
-        serve(
-            lambda: float(predictor.predict(picture).probability.mean()), torch.device(device), predictor.backend.name
+        np.save(out, predictor.predict(image).probability)
+        serve_steps(
+            lambda: float(predictor.predict(image).probability.mean()), torch.device(device), predictor.backend.name
         )
 
 

@@ -1,12 +1,13 @@
-"""How fast one picture is predicted beside the authors' release, and how near the result is: one table.
+"""Time and memory of a prediction beside the authors' release or an earlier version, and how much results differ.
 
     python speed/predict.py --upstream CHECKOUT --upstream-python EXE
+    python speed/predict.py --against CHECKOUT --ours auto:auto
 
-From a picture's file to its probabilities at its own size, all of `Predictor.predict`. Each side is a process of its
-own, with the same weights and picture; they predict in turn. "upstream" is the authors' network in eager float32, the
-picture read, resized and brought back as in their test script. The weights are those of the parity files, which make
-every part count; the heads are divided by a number, so that probabilities don't all end at 0 and 1. Without --upstream
-the first of ours is what the others are measured against.
+From an image file to its probabilities at its own size, all of `Predictor.predict`. Each variant is a process of its
+own with the same weights and image; they take turns. "upstream" is the authors' network in eager float32, the image
+read, resized and resized back as in their test script; "before" is "ours" of another checkout of this package.
+Each "ours" is compared with its "before", or all variants with the first. The weights are those of the parity files, to
+which every layer contributes; the heads' are divided by a number, so that the probabilities are not all 0 or 1.
 """
 
 import argparse
@@ -14,122 +15,146 @@ import json
 import os
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from sides import HERE, Side, alternate, table, upstream_side
+from results import add_json_option, git_state, report
+from timed_process import ROOT, TimedProcess, package_process, run_in_turn, upstream_process
 
-PARITY = HERE.parent / "tests" / "parity"
+PARITY = ROOT / "tests" / "parity"
+HEAD = ["variant", "trunk", "s per image: median (range)", "times as fast", "peak GiB", "mean difference",
+        "changed pixels per 10,000"]  # fmt: skip
+DEFAULT_OURS = ["torch:float32", "torch:bf16", "onnxruntime:float32", "traced:float32", "openvino:float32",
+                "traced:bf16", "auto:auto"]  # fmt: skip
+UNCERTAIN = 0.05
+"""Pixels whose probability is this near to 0.5 do not count as changed."""
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--upstream", type=Path, help="a checkout of the authors' release (WZH0120/SAM2-UNet)")
-    parser.add_argument("--upstream-python", default=os.environ.get("UPSTREAM_PYTHON", sys.executable),
-                        help="the Python that has what it needs; default: $UPSTREAM_PYTHON, else this one")  # fmt: skip
+    reference = parser.add_mutually_exclusive_group()
+    reference.add_argument("--upstream", type=Path, help="a checkout of the authors' release (WZH0120/SAM2-UNet)")
+    reference.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of this package")
+    parser.add_argument("--upstream-python", default=os.environ.get("UPSTREAM_PYTHON", sys.executable), metavar="EXE",
+                        help="a Python with the authors' dependencies (default: $UPSTREAM_PYTHON)")  # fmt: skip
     parser.add_argument("--trunks", nargs="+", default=["large:100", "tiny:1"],
-                        help="trunk:what its heads are divided by (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--ours", nargs="+", default=["torch:float32", "torch:bf16", "onnxruntime:float32",
-                                                      "traced:float32", "openvino:float32", "traced:bf16", "auto:auto"],
-                        help="backend:precision, see our_predict.py (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--picture", type=Path, help="default: 640x480 of noise, JPEG")
-    parser.add_argument("--steps", type=int, default=9, help="timed predictions of each side")
+                        help="TRUNK:DIVISOR of the heads' weights (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--ours", nargs="+", default=DEFAULT_OURS, metavar="BACKEND:PRECISION",
+                        help="variants, see our_predict.py (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--image", type=Path, help="an image file (default: 640x480 of noise, JPEG)")
+    parser.add_argument("--steps", type=int, default=9, help="timed predictions of each variant")
     parser.add_argument("--warm-up", type=int, default=2, help="predictions before them")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    add_json_option(parser)
     return parser.parse_args()
 
 
-def write_weights(trunk: str, divide: float, path: Path) -> None:
-    """A checkpoint as the authors write it."""
+def write_weights(trunk: str, divisor: float, path: Path) -> None:
+    """Write a checkpoint in the authors' format."""
     sys.path.insert(0, str(PARITY))
-    from fill import fill
-
+    fill = import_module("fill").fill
     shapes = json.loads((PARITY / f"state_dict_{trunk}.json").read_text())
     state = {name: torch.from_numpy(np.asarray(fill(name, tuple(shape)))) for name, shape in shapes.items()}
     for name, value in state.items():
         if name.startswith(("head", "side")):
-            value /= divide
+            value /= divisor
     torch.save(state, path)
 
 
-def write_picture(path: Path) -> None:
-    """Noise at all scales."""
+def write_image(path: Path) -> None:
+    """Write an image 640 wide and 480 high of noise at several scales."""
     rng, total = np.random.default_rng(0), np.zeros((480, 640, 3))
-    for side in (4, 16, 64, 160):
-        coarse = rng.integers(0, 64, (480 // side, 640 // side, 3), dtype=np.uint8)
+    for cell in (4, 16, 64, 160):
+        coarse = rng.integers(0, 64, (480 // cell, 640 // cell, 3), dtype=np.uint8)
         total += np.asarray(Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC))
     Image.fromarray(total.clip(0, 255).astype(np.uint8)).save(path, quality=90)
 
 
-def write_pictures(folder: Path, number: int) -> None:
-    """That picture, turned a little further in each."""
+def write_images(folder: Path, images: int) -> None:
+    """Write that image and rotated copies of it."""
     folder.mkdir()
-    write_picture(folder / "0.jpg")
-    for i in range(1, number):
+    write_image(folder / "0.jpg")
+    for i in range(1, images):
         Image.open(folder / "0.jpg").rotate(5 * i).save(folder / f"{i}.jpg", quality=90)
 
 
-def measure(options: argparse.Namespace, trunk: str, divide: float, folder: Path) -> list[Side]:
-    """The sides, each with its times; what they found lies in the folder by their names."""
-    weights, picture = folder / f"{trunk}.pth", options.picture or folder / "picture.jpg"
-    write_weights(trunk, divide, weights)
-    if not options.picture:
-        write_picture(picture)
-    rest = [options.device, str(weights), str(picture)]
-    sides = [
-        Side(
-            f"ours {ours}",
-            [sys.executable, str(HERE / "our_predict.py"), ours, *rest, str(folder / f"ours {ours}.npy")],
-        )
-        for ours in options.ours
-    ]
+def variants(options: argparse.Namespace, trunk: str, weights: Path, image: Path) -> list[TimedProcess]:
+    """The processes to compare. They write their probabilities beside the weights, to VARIANT.npy."""
+    data = [options.device, str(weights), str(image)]
+
+    def package(name: str, variant: str, checkout: Path = ROOT) -> TimedProcess:
+        arguments = [variant, *data, str(weights.with_name(f"{name} {variant}.npy"))]
+        return package_process(f"{name} {variant}", "our_predict.py", *arguments, checkout=checkout)
+
+    processes = []
     if options.upstream:
-        words = ["upstream_predict.py", trunk, *rest, str(folder / "upstream.npy")]
-        sides.insert(0, upstream_side(options.upstream_python, options.upstream, *words))
-    alternate(sides, options.warm_up, options.steps)
-    return sides
+        arguments = ["upstream_predict.py", trunk, *data, str(weights.with_name("upstream.npy"))]
+        processes.append(upstream_process(options.upstream_python, options.upstream, *arguments))
+    for variant in options.ours:
+        if options.against:
+            processes.append(package("before", variant, options.against))
+        processes.append(package("ours", variant))
+    return processes
+
+
+def measure(
+    options: argparse.Namespace, trunk: str, divisor: float
+) -> tuple[list[TimedProcess], list[NDArray[np.float32]]]:
+    """Run the predictions of all variants with one trunk; also their probabilities (H, W)."""
+    with tempfile.TemporaryDirectory() as name:
+        weights, image = Path(name) / f"{trunk}.pth", options.image or Path(name) / "image.jpg"
+        write_weights(trunk, divisor, weights)
+        if not options.image:
+            write_image(image)
+        processes = variants(options, trunk, weights, image)
+        run_in_turn(processes, options.warm_up, options.steps)
+        return processes, [np.load(weights.with_name(f"{process.variant}.npy")) for process in processes]
+
+
+def compare(probability: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean absolute difference, and fraction of the pixels that change sides of 0.5 though the reference is certain."""
+    changed = ((probability > 0.5) != (reference > 0.5)) & (np.abs(reference - 0.5) > UNCERTAIN)
+    return float(np.abs(probability - reference).mean()), float(changed.mean())
+
+
+def summarise(
+    processes: list[TimedProcess], outputs: list[NDArray[np.float32]], trunk: str
+) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Rows of the table and raw figures of one trunk, from the processes and their probabilities."""
+    rows, figures, reference = [], [], 0
+    for i, process in enumerate(processes):
+        if process.variant.startswith("before"):
+            reference = i  # of itself and of the next one
+        speedup = processes[reference].median / process.median
+        difference, changed = compare(outputs[i], outputs[reference])
+        seconds, reply = process.seconds, process.replies[-1]
+        figures.append({"variant": process.variant, "trunk": trunk, "backend": reply.get("backend"),
+                        "reference": processes[reference].variant, "seconds": seconds, "speedup": speedup,
+                        "peak_bytes": reply["peak_bytes"], "mean_difference": difference,
+                        "changed_fraction": changed})  # fmt: skip
+        rows.append([
+            process.variant, trunk, f"{process.median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})",
+            f"{speedup:.2f}", f"{reply['peak_bytes'] / 2**30:.2f}", f"{difference:.1e}", f"{10_000 * changed:.2f}",
+        ])  # fmt: skip
+    return rows, figures
 
 
 def main() -> None:
-    options = arguments()
-    rows: list[dict[str, Any]] = []
-    shown: list[list[str]] = []
-    for wanted in options.trunks:
-        trunk, _, divide = wanted.partition(":")
-        with tempfile.TemporaryDirectory() as name:
-            sides = measure(options, trunk, float(divide or 1), Path(name))
-            found = [np.load(Path(name) / f"{side.name}.npy") for side in sides]
-        for side, probability in zip(sides, found, strict=True):
-            times = sides[0].median / side.median
-            apart = float(np.abs(probability - found[0]).mean())
-            clear = np.abs(found[0] - 0.5) > 0.05
-            turned = float(((probability > 0.5) != (found[0] > 0.5))[clear].sum() / clear.size)
-            rows.append({"side": side.name, "trunk": trunk, "seconds": side.median, "all_seconds": side.seconds,
-                         "peak_bytes": side.answers[-1]["peak_bytes"], "backend": side.answers[-1].get("backend"),
-                         "times": times, "mean_apart": apart, "turned": turned})  # fmt: skip
-            shown.append([
-                side.name, trunk,
-                f"{side.median:.3f} ({min(side.seconds):.3f} to {max(side.seconds):.3f})", f"{times:.2f}",
-                f"{side.answers[-1]['peak_bytes'] / 2**30:.2f}", f"{apart:.1e}", f"{10_000 * turned:.2f}",
-            ])  # fmt: skip
-    head = [
-        "side",
-        "trunk",
-        "s a picture: median (range)",
-        "times as fast",
-        "peak GiB",
-        "mean difference",
-        "turned of 10,000",
-    ]
-    print(table(head, shown))
-    if options.json:
-        ratios = {trunk: {row["side"]: row["times"] for row in rows if row["trunk"] == trunk}
-                  for trunk in {row["trunk"] for row in rows}}  # fmt: skip
-        options.json.write_text(json.dumps({"rows": rows, "ratios": ratios, "against": rows[0]["side"]}, indent=1))
+    options = parse_arguments()
+    rows: list[list[str]] = []
+    figures: list[dict[str, Any]] = []
+    for argument in options.trunks:
+        trunk, _, divisor = argument.partition(":")
+        new_rows, new_figures = summarise(*measure(options, trunk, float(divisor or 1)), trunk)
+        rows += new_rows
+        figures += new_figures
+    before = {"before": git_state(options.against)} if options.against else {}
+    report(HEAD, rows, {"rows": figures, **before}, options.json)
 
 
 if __name__ == "__main__":

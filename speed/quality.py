@@ -1,9 +1,9 @@
-"""What recipes reach in the same time, from scratch: one table of test scores.
+"""Test scores that recipes reach in the same time, trained from scratch.
 
     python speed/quality.py DATA --minutes 15 published-frozen published-trained general
     python speed/quality.py DATA --minutes 5 general "general:ema=null" "general:multi_scale=[1.0];warmup=0"
 
-A run is a recipe with keys changed, as `name:key=value;...`. DATA has train/ and test/. Each run first trains two
+A run is a recipe with changed keys, `NAME:KEY=VALUE;...`. DATA has train/ and test/. Each run first trains for two
 epochs to see how long one takes here, then anew for as many as fit in the minutes. No pretrained trunk is used.
 """
 
@@ -15,58 +15,71 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sides import table
+from results import add_json_option, report
 
 PUBLISHED = {
     "published-frozen": ("paper", {"train_trunk": "none"}),
-    "published-trained": ("paper", {"train_trunk": "all", "lr": 3e-4, "trunk_lr": 3e-4}),
+    "published-trained": ("paper", {"train_trunk": "all", "lr": "0.0003", "trunk_lr": "0.0003"}),
 }
+"""Name of a run -> recipe and changed keys."""
+HEAD = ["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"]
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="a folder with train/ and test/")
-    parser.add_argument("runs", nargs="+", help=f"{', '.join(PUBLISHED)}, or a recipe, each with :key=value;...")
-    parser.add_argument("--minutes", type=float, default=15, help="of training and validation")
-    parser.add_argument("--epochs", type=int, help="instead of minutes")
-    parser.add_argument("--trunk", default="tiny")
-    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
+    parser.add_argument("data", type=Path, help="folder with train/ and test/")
+    parser.add_argument("runs", nargs="+", help=f"{', '.join(PUBLISHED)}, or a recipe; then :KEY=VALUE;...")
+    parser.add_argument("--minutes", type=float, default=15, help="time of a run's training and validation")
+    parser.add_argument("--epochs", type=int, help="epochs of a run, in place of minutes")
+    parser.add_argument("--trunk", default="tiny", help="trunk of the network")
+    parser.add_argument("--size", type=int, default=224, help="height and width of the network's input")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder of the runs")
+    add_json_option(parser)
     return parser.parse_args()
 
 
-def sam2unet(*words: Any) -> None:
-    """A command of the package."""
-    command = [str(Path(sys.executable).with_name("sam2unet")), *map(str, words)]
+def sam2unet(*arguments: Any) -> None:
+    """Run a command of the package."""
+    command = [sys.executable, "-m", "sam2unet", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
 
 
-def train(options: argparse.Namespace, run: str, folder: Path, epochs: int) -> list[dict[str, float]]:
-    """Train anew in a folder; the rows of metrics.csv."""
+def split_run(run: str) -> tuple[str, dict[str, str]]:
+    """Recipe and changed keys of a run.
+
+    >>> split_run("published-frozen:lr=1e-4;epochs=3")
+    ('paper', {'train_trunk': 'none', 'lr': '1e-4', 'epochs': '3'})
+    """
     name, _, changes = run.partition(":")
     recipe, keys = PUBLISHED.get(name, (name, {}))
-    keys = keys | dict(change.split("=", 1) for change in changes.split(";") if change)
+    return recipe, keys | dict(change.split("=", 1) for change in changes.split(";") if change)
+
+
+def train(options: argparse.Namespace, run: str, folder: Path, epochs: int) -> list[dict[str, float]]:
+    """Train in a new folder; the rows of metrics.csv, one per epoch."""
+    recipe, keys = split_run(run)
     shutil.rmtree(folder, ignore_errors=True)
-    sets = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+    changes = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
     sam2unet("train", options.data, "--out", folder, "--recipe", recipe, "--trunk", options.trunk,
-             "--trunk-weights", "none", "--size", options.size, "--epochs", epochs, *sets)  # fmt: skip
+             "--trunk-weights", "none", "--size", options.size, "--epochs", epochs, *changes)  # fmt: skip
     lines = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
     return [dict(zip(lines[0], map(float, line), strict=True)) for line in lines[1:]]
 
 
 def score(options: argparse.Namespace, folder: Path, model: str) -> dict[str, float]:
-    """The scores of a model of a run on test/."""
+    """Metrics of a run's model, "best" or "last", on test/."""
     maps = folder / f"maps-{model}"
     sam2unet("predict", folder / f"{model}.safetensors", options.data / "test", "--out", maps, "--save", "probability")
     sam2unet("evaluate", maps, options.data / "test", "--json", folder / f"{model}.json")
-    return json.loads((folder / f"{model}.json").read_text())["metrics"]
+    metrics: dict[str, float] = json.loads((folder / f"{model}.json").read_text())["metrics"]
+    return metrics
 
 
 def main() -> None:
-    options = arguments()
-    rows = []
+    options = parse_arguments()
+    rows, figures = [], []
     for number, run in enumerate(options.runs, start=1):
         folder = options.out / run.replace("/", "_").replace(":", " ")
         epochs = options.epochs
@@ -77,10 +90,10 @@ def main() -> None:
         history = train(options, run, folder, epochs)
         best, last = score(options, folder, "best"), score(options, folder, "last")
         minutes = sum(row["seconds"] for row in history) / 60
-        scores = [f"{found[name]:.4f}" for found in (best, last) for name in ("mDice", "mIoU")]
+        scores = [f"{metrics[name]:.4f}" for metrics in (best, last) for name in ("mDice", "mIoU")]
         rows.append([run, str(epochs), f"{minutes:.1f}", *scores])
-        head = ["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "last mIoU"]
-        print(table(head, rows), flush=True)
+        figures.append({"run": run, "epochs": epochs, "minutes": minutes, "best": best, "last": last})
+        report(HEAD, rows, {"rows": figures}, options.json)  # after each run, in case a later one fails
 
 
 if __name__ == "__main__":

@@ -1,81 +1,102 @@
-"""What tiles gain on thin things: cracks of one to three pixels in pictures of 1024.
+"""Scores of predicting in tiles on thin structures: cracks of one to three pixels in images of 1024x1024.
 
     python speed/tiles.py [--epochs 6]
 
-A tiny network is trained from scratch on pieces of 128 pixels, shown at 256. Then other whole pictures are predicted at
-once, which shrinks them to 256, and in tiles. Prints a table: Dice and IoU at 0.5, and how often the network is run.
+A tiny network is trained from scratch on crops of 128x128, resized to 256x256. Other images are then predicted whole,
+which shrinks them to 256x256, and in tiles. Dice and IoU are at threshold 0.5; passes are runs of the network.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from results import add_json_option, report
 from scipy.ndimage import gaussian_filter
-from sides import table
 
 import sam2unet
 from sam2unet import Views
 from sam2unet.prediction import find_inputs, predict_folder
 
-PIECE, SIDE = 128, 1024
-WAYS = {
-    "whole": Views(),
+CROP, SIDE = 128, 1024
+VIEWS = {
+    "whole image": Views(),
     "tiles of 128, no overlap": Views(128, 0),
-    "tiles of 128, a quarter overlaps": Views(128),
-    "tiles of 128, half overlaps": Views(128, 0.5),
-    "tiles of 256, a quarter overlaps": Views(256),
-    "tiles of 128, a quarter, mirrored too": Views(128, flip=True),
+    "tiles of 128, overlap 0.25": Views(128),
+    "tiles of 128, overlap 0.5": Views(128, 0.5),
+    "tiles of 256, overlap 0.25": Views(256),
+    "tiles of 128, overlap 0.25, flips": Views(128, flip=True),
 }
+HEAD = ["views", "Dice", "IoU", "passes per image"]
 
 
-def draw(side: int, cracks: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-    """A stained wall with cracks, and their mask."""
-    stains = sum(gaussian_filter(rng.standard_normal((side, side)), s) * s * 12 for s in (1, 4, 16))
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of training")
+    parser.add_argument("--crops", type=int, default=320, help="crops to train on")
+    parser.add_argument("--images", type=int, default=8, help="images to predict")
+    parser.add_argument("--views", type=int, default=len(VIEWS), help="only the first so many rows")
+    add_json_option(parser)
+    return parser.parse_args()
+
+
+def draw_wall(side: int, cracks: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    """Draw a stained wall with cracks, side x side, and the mask of the cracks."""
+    stains: NDArray[np.float64] = np.zeros((side, side))
+    for sigma in (1, 4, 16):
+        stains += gaussian_filter(rng.standard_normal((side, side)), sigma) * sigma * 12
     tone = 150 + stains[..., None] + rng.uniform(-15, 15, 3)
     mask = Image.new("L", (side, side))
     pen = ImageDraw.Draw(mask)
     for _ in range(cracks):
-        steps = np.cumsum(rng.normal(0, 0.25, side // 4)) + rng.uniform(0, 2 * np.pi)
-        path = rng.uniform(0, side, 2) + 4 * np.cumsum(np.stack([np.cos(steps), np.sin(steps)], 1), axis=0)
-        pen.line([tuple(point) for point in path], fill=255, width=int(rng.integers(1, 4)))
+        angles = np.cumsum(rng.normal(0, 0.25, side // 4)) + rng.uniform(0, 2 * np.pi)
+        path = rng.uniform(0, side, 2) + 4 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)
+        pen.line([(x, y) for x, y in path], fill=255, width=int(rng.integers(1, 4)))
     shade = gaussian_filter(np.asarray(mask) / 255.0, 0.6)[..., None]
     pixels = tone - 45 * shade + rng.normal(0, 6, (side, side, 3))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), mask
 
 
-def write(folder: Path, number: int, side: int, cracks: int, seed: int) -> None:
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True)
+def write_walls(folder: Path, number: int, side: int, cracks: int, seed: int) -> None:
+    """Write images/ and masks/."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
     for i in range(number):
-        picture, mask = draw(side, cracks, np.random.default_rng([seed, i]))
-        picture.save(folder / "images" / f"{i:03d}.png")
+        image, mask = draw_wall(side, cracks, np.random.default_rng([seed, i]))
+        image.save(folder / "images" / f"{i:03d}.png")
         mask.save(folder / "masks" / f"{i:03d}.png")
 
 
+def score_views(
+    model: Path, data: Path, side: int, out: Path, views: dict[str, Views]
+) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Rows of the table and raw figures of a model on images of side x side; masks go to OUT/NAME."""
+    rows, figures = [], []
+    for name, view in views.items():
+        predictor = sam2unet.Predictor(model, "cpu", views=view)
+        predict_folder(predictor, find_inputs([data], out / name), out / name)
+        metrics = sam2unet.evaluate(out / name, data)
+        passes = len(view.grid(side, side)) * (2 if view.flip else 1)
+        rows.append([name, f"{metrics['Dice']:.3f}", f"{metrics['IoU']:.3f}", str(passes)])
+        figures.append({"views": name, "passes": passes, "metrics": metrics})
+    return rows, figures
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--pieces", type=int, default=320, help="pictures to train on")
-    parser.add_argument("--pictures", type=int, default=8, help="whole pictures to predict")
-    parser.add_argument("--ways", type=int, help="only the first so many")
-    options = parser.parse_args()
+    options = parse_arguments()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        write(root / "pieces/train", options.pieces, PIECE, 2, 0)
-        write(root / "whole", options.pictures, SIDE, 24, 1)
+        write_walls(root / "crops/train", options.crops, CROP, 2, 0)
+        write_walls(root / "test", options.images, SIDE, 24, 1)
         run = sam2unet.train(
-            root / "pieces", out=root / "run", epochs=options.epochs, trunk="tiny", trunk_weights="none", size=2 * PIECE
+            root / "crops", out=root / "run", epochs=options.epochs, trunk="tiny", trunk_weights="none", size=2 * CROP
         )
-        rows = []
-        for way, views in list(WAYS.items())[: options.ways]:
-            predictor, out = sam2unet.Predictor(run.best, "cpu", views=views), root / "masks" / way
-            predict_folder(predictor, find_inputs([root / "whole"], out), out)
-            found = sam2unet.evaluate(out, root / "whole")
-            passes = len(views.grid(SIDE, SIDE)) * (2 if views.flip else 1)
-            rows.append([way, f"{found['Dice']:.3f}", f"{found['IoU']:.3f}", str(passes)])
-        print(table(["the same network, shown", "Dice", "IoU", "passes a picture"], rows))
+        views = dict([*VIEWS.items()][: options.views])
+        rows, figures = score_views(run.best, root / "test", SIDE, root / "masks", views)
+    report(HEAD, rows, {"rows": figures}, options.json)
 
 
 if __name__ == "__main__":

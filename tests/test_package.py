@@ -1,8 +1,10 @@
 """The house: who imports whom, what is public, how fast it opens, what the command answers."""
 
 import ast
+import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,6 +61,35 @@ def test_rooms_are_entered_through_their_face(room):
         assert not {module for module in imported_modules(file) if "." in module}, file
 
 
+def strings(file: Path) -> list[str]:
+    return [
+        n.value
+        for n in ast.walk(ast.parse(file.read_text()))
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ]
+
+
+LIBRARY = sorted(
+    path for path in SOURCE.rglob("*.py") if path.parent.name not in ("commands", "pages")
+)  # CSS has --names
+
+
+@pytest.mark.parametrize("file", LIBRARY, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_library_names_no_option_of_the_commands(file):
+    if file == SOURCE / "training/report.py":
+        pytest.skip("its page shows whole commands, to people who use them")
+    assert not [text for text in strings(file) if re.search(r"(^|[\s`(])--[a-z]", text)]
+
+
+def test_torchruns_variables_are_read_in_one_place():
+    readers = {
+        path
+        for path in SOURCE.rglob("*.py")
+        if any(re.fullmatch(r"(LOCAL_)?(RANK|WORLD_SIZE)", s) for s in strings(path))
+    }
+    assert readers == {SOURCE / "system/processes.py"}
+
+
 def modules_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(' '.join(sys.modules))"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
@@ -80,6 +111,18 @@ def test_public_names_are_there():
     assert dir(sam2unet) == sorted(sam2unet.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = sam2unet.nothing
+
+
+def test_the_wheel_holds_the_type_marker_and_all_data_files(tmp_path):
+    project = SOURCE.parents[1]
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=project, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        packed = {name for name in wheel.namelist() if name.startswith("sam2unet/")}
+    data = {f"sam2unet/{path.relative_to(SOURCE)}" for path in SOURCE.rglob("*.yaml")}
+    assert data | {"sam2unet/py.typed"} <= packed
 
 
 def test_version_and_help(run):

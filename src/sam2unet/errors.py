@@ -1,5 +1,7 @@
 """Why a call ends early: unusable input, or a request to stop."""
 
+from pathlib import Path
+
 
 class InputError(ValueError):
     """Input that can't be used; the message says what is wrong, where, and what to do.
@@ -22,10 +24,12 @@ class Stopped(Exception):
     """Training was asked to stop and has saved its state.
 
     Args:
-        message: one sentence that says how to go on.
+        message: one sentence.
         code: the exit code, 128 plus the signal's number.
+        run: the run's folder, from which it can be resumed.
     """
 
-    def __init__(self, message: str, code: int):
+    def __init__(self, message: str, code: int, run: Path):
         super().__init__(message)
         self.code = code
+        self.run = run

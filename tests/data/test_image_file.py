@@ -1,4 +1,4 @@
-"""Every type of picture comes out as a viewer shows it."""
+"""Every type of image is read as a viewer shows it."""
 
 import tracemalloc
 
@@ -6,79 +6,102 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2unet.data import read_image, to_rgb
+from sam2unet.data import open_image, pixel_count, read_frames, read_image, to_rgb
 from sam2unet.errors import InputError
 
-RNG = np.random.default_rng(0)
-COLOURS = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-WIDE = RNG.integers(0, 4096, (20, 30), dtype=np.uint16)  # 12 bits in 16
+
+@pytest.fixture
+def colours(rng):
+    return rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
-def saved(picture, path, **options):
-    picture.save(path, **options)
+@pytest.fixture
+def twelve_bits(rng):
+    """A microscope's 12 bits, stored in 16."""
+    return rng.integers(0, 4096, (20, 30), dtype=np.uint16)
+
+
+def save_and_read(image, path, **options):
+    image.save(path, **options)
     return np.asarray(read_image(path))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".TIFF", ".ppm", ".tga", ".webp"])
-def test_lossless_types(suffix, tmp_path):
+def test_read_image_keeps_lossless_types_exactly(suffix, colours, tmp_path):
     options = {"lossless": True} if suffix == ".webp" else {}
-    np.testing.assert_array_equal(saved(Image.fromarray(COLOURS), tmp_path / f"a{suffix}", **options), COLOURS)
+    found = save_and_read(Image.fromarray(colours), tmp_path / f"a{suffix}", **options)
+    np.testing.assert_array_equal(found, colours)
 
 
-def test_grey_is_spread_over_three_channels(tmp_path):
-    found = saved(Image.fromarray(COLOURS[..., 0]), tmp_path / "a.png")
-    np.testing.assert_array_equal(found, np.repeat(COLOURS[..., :1], 3, axis=2))
+def test_read_image_repeats_grey_in_three_channels(colours, tmp_path):
+    found = save_and_read(Image.fromarray(colours[..., 0]), tmp_path / "a.png")
+    np.testing.assert_array_equal(found, np.repeat(colours[..., :1], 3, axis=2))
 
 
-def test_palette(tmp_path):
-    picture = Image.fromarray(COLOURS).quantize(16)
-    np.testing.assert_array_equal(saved(picture, tmp_path / "a.png"), np.asarray(picture.convert("RGB")))
+def test_read_image_applies_the_palette(colours, tmp_path):
+    image = Image.fromarray(colours).quantize(16)
+    palette = np.array(image.getpalette()).reshape(-1, 3)
+    np.testing.assert_array_equal(save_and_read(image, tmp_path / "a.png"), palette[np.asarray(image)])
 
 
-def test_alpha_is_laid_over_white(tmp_path):
-    alpha = RNG.integers(0, 256, (20, 30, 1), dtype=np.uint8)
-    found = saved(Image.fromarray(np.concatenate([COLOURS, alpha], axis=2)), tmp_path / "a.png")
-    expected = COLOURS * (alpha / 255) + 255 * (1 - alpha / 255)
+def test_read_image_lays_alpha_over_white(colours, rng, tmp_path):
+    alpha = rng.integers(0, 256, (20, 30, 1), dtype=np.uint8)
+    found = save_and_read(Image.fromarray(np.concatenate([colours, alpha], axis=2)), tmp_path / "a.png")
+    expected = colours * (alpha / 255) + 255 * (1 - alpha / 255)
     assert np.abs(found - expected).max() <= 1
 
 
-def test_cmyk(tmp_path):
-    picture = Image.fromarray(np.full((20, 30, 4), (255, 0, 0, 0), np.uint8), "CMYK")
-    found = saved(picture, tmp_path / "a.tif")
+def test_read_image_converts_cmyk(tmp_path):
+    image = Image.fromarray(np.full((20, 30, 4), (255, 0, 0, 0), np.uint8), "CMYK")
+    found = save_and_read(image, tmp_path / "a.tif")
     np.testing.assert_array_equal(found[0, 0], (0, 255, 255))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bits_are_divided_or_stretched(suffix, tmp_path):
+def test_read_image_divides_16_bits_by_257(suffix, twelve_bits, tmp_path):
+    found = save_and_read(Image.fromarray(twelve_bits), tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(found[..., 1], np.round(twelve_bits / 257))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_read_image_normalises_the_range_of_16_bits(suffix, twelve_bits, tmp_path):
     path = tmp_path / f"a{suffix}"
-    Image.fromarray(WIDE).save(path)
-    np.testing.assert_array_equal(np.asarray(read_image(path))[..., 1], np.round(WIDE / 257))
-    low, high = WIDE.min().astype(float), WIDE.max().astype(float)
+    Image.fromarray(twelve_bits).save(path)
+    low, high = twelve_bits.min().astype(float), twelve_bits.max().astype(float)
     np.testing.assert_array_equal(
-        np.asarray(read_image(path, stretch=True))[..., 2], np.round((WIDE - low) * 255 / (high - low))
+        np.asarray(read_image(path, normalise_range=True))[..., 2],
+        np.round((twelve_bits - low) * 255 / (high - low)),
     )
 
 
-def test_large_pictures_of_16_bits_in_little_memory():
+def test_read_image_turns_a_flat_image_black_when_normalising(tmp_path):
+    Image.fromarray(np.full((4, 4), 700, np.uint16)).save(tmp_path / "flat.png")
+    assert np.asarray(read_image(tmp_path / "flat.png", normalise_range=True)).max() == 0
+
+
+def test_read_image_always_normalises_floats(tmp_path):
+    ramp = np.linspace(-1, 3, 600, dtype=np.float32).reshape(20, 30)
+    found = save_and_read(Image.fromarray(ramp), tmp_path / "a.tif")
+    assert (found.min(), found.max()) == (0, 255)
+
+
+def test_to_rgb_needs_little_memory_for_16_bits():
     wide = np.arange(1300 * 1700, dtype=np.uint32).reshape(1300, 1700).astype(np.uint16)
     tracemalloc.start()
     found = to_rgb(Image.fromarray(wide))
-    most = tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(np.asarray(found)[..., 0], np.round(wide / 257))
-    assert most < 12 * wide.size
+    assert peak < 12 * wide.size
 
 
-def test_float_and_flat_pictures(tmp_path):
-    ramp = np.linspace(-1, 3, 600, dtype=np.float32).reshape(20, 30)
-    found = saved(Image.fromarray(ramp), tmp_path / "a.tif")
-    assert (found.min(), found.max()) == (0, 255)
-    Image.fromarray(np.full((4, 4), 700, np.uint16)).save(tmp_path / "flat.png")
-    assert np.asarray(read_image(tmp_path / "flat.png", stretch=True)).max() == 0
+def test_to_rgb_returns_an_rgb_image_itself():
+    image = Image.new("RGB", (3, 2))
+    assert to_rgb(image) is image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation(orientation, tmp_path):
+def test_read_image_applies_exif_orientation(orientation, tmp_path):
     upright = np.zeros((16, 24, 3), np.uint8)
     upright[:8, :12] = 255  # a white corner, top left
     undo = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
@@ -86,16 +109,56 @@ def test_exif_rotation(orientation, tmp_path):
     stored = Image.fromarray(np.ascontiguousarray(undo[orientation](upright)))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = saved(stored, tmp_path / "a.png", exif=exif)
+    found = save_and_read(stored, tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(found, upright)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", None])
-def test_a_broken_picture_is_named(content, tmp_path):
+@pytest.mark.parametrize("content", [b"", b"not an image", None])
+def test_read_image_names_a_broken_file(content, colours, tmp_path):
     path = tmp_path / "a.png"
-    if content is None:
-        Image.fromarray(COLOURS).save(path)
+    if content is None:  # truncated
+        Image.fromarray(colours).save(path)
         content = path.read_bytes()[:-300]
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.png"):
+    with pytest.raises(InputError, match=r"a\.png: broken or not an image"):
         read_image(path)
+
+
+def test_read_image_names_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"a\.png: no such file"):
+        read_image(tmp_path / "a.png")
+
+
+def test_open_image_refuses_more_than_max_pixels(colours, tmp_path):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png", max_pixels=600).size == (30, 20)
+    with pytest.raises(InputError, match=r"a\.png: 30x20 is more than 0.000599 million pixels") as refused:
+        open_image(tmp_path / "a.png", max_pixels=599)
+    assert refused.value.parameters == ("max_pixels",)
+
+
+def test_pixel_count_is_0_for_other_files(colours, tmp_path):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"not an image")
+    assert [pixel_count(tmp_path / name) for name in ("a.png", "b.png", "c.png")] == [600, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_read_frames_reads_each_frame(suffix, rng, tmp_path):
+    frames = rng.integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
+    first, *others = map(Image.fromarray, frames)
+    first.save(tmp_path / f"a{suffix}", save_all=True, append_images=others)
+    found = {index: np.asarray(read()) for index, read in read_frames(tmp_path / f"a{suffix}")}
+    np.testing.assert_array_equal([found[index] for index in range(3)], frames)
+
+
+def test_read_frames_yields_nothing_for_a_single_image(colours, tmp_path):
+    Image.fromarray(colours).save(tmp_path / "a.tif")
+    assert list(read_frames(tmp_path / "a.tif")) == []
+
+
+def test_read_frames_skips_reduced_copies_in_tiff(rng, tmp_path):
+    large, small, other = (Image.fromarray(rng.integers(0, 256, (n, n), dtype=np.uint8)) for n in (16, 8, 16))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    large.save(tmp_path / "a.tif", save_all=True, append_images=[small, other])
+    assert [index for index, _ in read_frames(tmp_path / "a.tif")] == [0, 2]

@@ -1,5 +1,6 @@
-"""The metrics of single pictures against PySODMetrics and brute force."""
+"""`score` against PySODMetrics and by hand."""
 
+import doctest
 import itertools
 import math
 import os
@@ -8,56 +9,50 @@ import warnings
 import numpy as np
 import py_sod_metrics as sod
 import pytest
-from PIL import Image
 
-from sam2unet.evaluation import score
-from sam2unet.evaluation.boundary import boundary_metrics
+from sam2unet.evaluation import metrics, score
+from sam2unet.evaluation.metrics import ratio
 
-RNG = np.random.default_rng(0)
+from .samples import hills
+
 PAIRS = int(os.environ.get("SAM2UNET_PAIRS", 5))
 """Of each kind."""
 
 
-def field(height, width, cells=6):
-    """(H, W) in [0, 1], a landscape of hills."""
-    coarse = Image.fromarray(RNG.random((cells, cells + 2)).astype(np.float32))
-    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
+def one_pixel(rng, shape):
+    image = np.zeros(shape)
+    image[tuple(rng.integers(shape))] = 1
+    return image
 
 
-def one_pixel(shape):
-    picture = np.zeros(shape)
-    picture[tuple(RNG.integers(shape))] = 1
-    return picture
-
-
-def rectangle(shape):
-    picture = np.zeros(shape)
-    y, x = RNG.integers(shape)
-    picture[y : y + RNG.integers(1, 40), x : x + RNG.integers(1, 40)] = 1
-    return picture
+def rectangle(rng, shape):
+    image = np.zeros(shape)
+    y, x = rng.integers(shape)
+    image[y : y + rng.integers(1, 40), x : x + rng.integers(1, 40)] = 1
+    return image
 
 
 MAPS = {
-    "noise": lambda shape: RNG.random(shape),
-    "hills": lambda shape: (field(*shape) + 0.1 * RNG.random(shape)).clip(0.2, 0.9),
-    "flat": lambda shape: np.full(shape, RNG.random()),
-    "binary": lambda shape: field(*shape) > 0.5,
-    "one pixel": lambda shape: one_pixel(shape) * RNG.random(),
-    "empty": np.zeros,
-    "full": np.ones,
+    "noise": lambda rng, shape: rng.random(shape),
+    "hills": lambda rng, shape: (hills(rng, *shape) + 0.1 * rng.random(shape)).clip(0.2, 0.9),
+    "flat": lambda rng, shape: np.full(shape, rng.random()),
+    "binary": lambda rng, shape: hills(rng, *shape) > 0.5,
+    "one pixel": lambda rng, shape: one_pixel(rng, shape) * rng.random(),
+    "empty": lambda rng, shape: np.zeros(shape),
+    "full": lambda rng, shape: np.ones(shape),
 }
 MASKS = {
-    "hills": lambda shape: field(*shape) > 0.55,
-    "noise": lambda shape: RNG.random(shape) > RNG.random(),
+    "hills": lambda rng, shape: hills(rng, *shape) > 0.55,
+    "noise": lambda rng, shape: rng.random(shape) > rng.random(),
     "one pixel": one_pixel,
     "rectangle": rectangle,
-    "empty": np.zeros,
-    "full": np.ones,
+    "empty": lambda rng, shape: np.zeros(shape),
+    "full": lambda rng, shape: np.ones(shape),
 }
 
 
 def reference(found, truth):
-    """What PySODMetrics gives: values and curves by our names."""
+    """PySODMetrics' values and curves, by our names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it recommends its newer class, divides by 0 and takes the mean of nothing
         mae, s, e, f, w = sod.MAE(), sod.Smeasure(), sod.Emeasure(), sod.Fmeasure(), sod.WeightedFmeasure()
@@ -77,12 +72,12 @@ def reference(found, truth):
     )  # fmt: skip
 
 
-def differs(found, truth):
+def differences(found, truth):
     """The names in which a pair differs from PySODMetrics by more than 1e-6."""
     ours, (values, curves) = score(found, truth), reference(found, truth)
-    if math.isnan(values["S"]):  # its quadrants beyond an object at the edge are empty
-        on_edge = np.argwhere(truth > 128).mean(axis=0).round() + 1 == truth.shape
-        assert on_edge.any()
+    if math.isnan(values["S"]):  # of an object at the edge, whose quadrants beyond it are empty
+        at_edge = np.argwhere(truth > 128).mean(axis=0).round() + 1 == truth.shape
+        assert at_edge.any()
         assert 0 <= ours.values["S"] <= 1
         del values["S"]
     return [name for name in values if not abs(ours.values[name] - values[name]) < 1e-6] + [
@@ -91,82 +86,68 @@ def differs(found, truth):
 
 
 @pytest.mark.parametrize(("map_kind", "mask_kind"), list(itertools.product(MAPS, MASKS)))
-def test_equal_to_pysodmetrics(map_kind, mask_kind):
+def test_score_equals_pysodmetrics(map_kind, mask_kind, rng):
     for _ in range(PAIRS):
-        shape = tuple(RNG.integers(1, 90, 2))
+        shape = tuple(rng.integers(1, 90, 2))
         if shape == (1, 1):
             continue  # the reference divides by eps
-        found = (np.asarray(MAPS[map_kind](shape)) * 255).astype(np.uint8)
-        truth = np.asarray(MASKS[mask_kind](shape), bool) * np.uint8(255)
-        assert not differs(found, truth), (found.shape, map_kind, mask_kind)
+        found = (np.asarray(MAPS[map_kind](rng, shape)) * 255).astype(np.uint8)
+        truth = np.asarray(MASKS[mask_kind](rng, shape), bool) * np.uint8(255)
+        assert not differences(found, truth), (found.shape, map_kind, mask_kind)
 
 
-def test_flat_on_flat_is_judged_as_the_reference_does():
-    """It is 1 or 0 by how a mean over thousands of pixels is rounded."""
+def test_score_of_flat_quadrants_equals_pysodmetrics(rng):
+    """Their similarity is 1 or 0, depending on how a mean over thousands of pixels is rounded."""
     for i in range(8 * PAIRS):
-        shape = tuple(RNG.integers(100, 400, 2))
-        found = np.full(shape, RNG.integers(1, 255), np.uint8)
-        truth = (one_pixel(shape) if i % 2 else rectangle(shape)).astype(bool) * np.uint8(255)
+        shape = tuple(rng.integers(100, 400, 2))
+        found = np.full(shape, rng.integers(1, 255), np.uint8)
+        truth = (one_pixel(rng, shape) if i % 2 else rectangle(rng, shape)).astype(bool) * np.uint8(255)
         if i % 3 == 0:
             found[:9, :9] = 0
-        assert not differs(found, truth), shape
+        assert not differences(found, truth), shape
 
 
-def test_a_picture_of_one_pixel_has_scores_from_0_to_1():
-    for found, truth in ((0, 0), (0, 255), (255, 0), (255, 255), (90, 255)):
-        scores = score(np.array([[found]], np.uint8), np.array([[truth]], np.uint8))
-        assert all(0 <= scores.curves[name].min() <= scores.curves[name].max() <= 1 for name in scores.curves)
-        assert all(0 <= value <= 1 for name, value in scores.values.items() if not math.isnan(value))
-
-
-def test_far_from_the_object():
-    """Where distances are not computed."""
+def test_score_equals_pysodmetrics_far_from_the_object(rng):
+    """There weighted_f computes no distances."""
     truth = np.zeros((420, 500), np.uint8)
     truth[40:60, 30:44] = 255
-    for found in (RNG.integers(0, 256, truth.shape), truth // 2 + np.eye(420, 500) * 100):
-        assert not differs(found.astype(np.uint8), truth)
+    for found in (rng.integers(0, 256, truth.shape), truth // 2 + np.eye(420, 500) * 100):
+        assert not differences(found.astype(np.uint8), truth)
 
 
-def outline(inside):
-    """Pixels with a neighbour outside, one by one."""
-    height, width = inside.shape
-    for y, x in np.argwhere(inside):
-        around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
-        if any(not (0 <= a < height and 0 <= b < width) or not inside[a, b] for a, b in around):
-            yield y, x
+@pytest.mark.parametrize(("found", "truth"), [(0, 0), (0, 255), (255, 0), (255, 255), (90, 255)])
+def test_score_of_one_pixel_is_in_range(found, truth):
+    scores = score(np.array([[found]], np.uint8), np.array([[truth]], np.uint8))
+    assert all(0 <= scores.curves[name].min() <= scores.curves[name].max() <= 1 for name in scores.curves)
+    assert all(0 <= value <= 1 for name, value in scores.values.items() if not math.isnan(value))
 
 
-def test_distances_are_those_of_all_pairs_of_outline_pixels():
-    for _ in range(10):
-        shape = tuple(RNG.integers(20, 60, 2))
-        found, truth = field(*shape) > 0.5, field(*shape) > 0.5
-        a, b = (np.array(list(outline(inside)), float) for inside in (found, truth))
-        apart = np.linalg.norm(a[:, None] - b, axis=2)
-        there, back = apart.min(axis=1), apart.min(axis=0)
-        near = math.ceil(0.008 * math.hypot(*shape))
-        p, r = np.mean(there <= near), np.mean(back <= near)
-        assert boundary_metrics(found, truth) == pytest.approx(
-            {"HD95": np.percentile([*there, *back], 95), "ASD": (there.mean() + back.mean()) / 2,
-             "boundary_F": 2 * p * r / (p + r)}
-        )  # fmt: skip
+FOUND = np.array([[255, 200, 128, 127, 0]], np.uint8)
+TRUTH = np.array([[255, 255, 0, 255, 0]], np.uint8)
+EMPTY = np.zeros_like(TRUTH)
+AT_THRESHOLD = ("Dice", "IoU", "precision", "recall", "specificity", "BER")
 
 
-def test_distances_where_there_is_no_outline():
-    nothing, something = np.zeros((9, 9), bool), np.eye(9, dtype=bool)
-    assert boundary_metrics(nothing, nothing) == {"HD95": 0, "ASD": 0, "boundary_F": 1}
-    one = boundary_metrics(nothing, something)
-    assert math.isnan(one["HD95"])
-    assert math.isnan(one["ASD"])
-    assert one["boundary_F"] == 0
-
-
-def test_what_is_counted_at_a_threshold():
-    found, truth = np.array([[255, 200, 128, 127, 0]], np.uint8), np.array([[255, 255, 0, 255, 0]], np.uint8)
+@pytest.mark.parametrize(
+    ("found", "truth", "expected"),
+    [(FOUND, TRUTH, [4 / 6, 2 / 4, 2 / 3, 2 / 3, 1 / 2, 5 / 12]), (EMPTY, EMPTY, [1, 1, 1, 1, 1, 0]),
+     (FOUND, EMPTY, [0, 0, 0, 1, 0.4, 0.3]), (EMPTY, TRUTH, [0, 0, 0, 0, 1, 0.5])],
+    ids=["both", "neither", "map only", "mask only"],
+)  # fmt: skip
+def test_score_at_the_threshold(found, truth, expected):
     values = score(found, truth).values
-    expected = {"Dice": 4 / 6, "IoU": 2 / 4, "precision": 2 / 3, "recall": 2 / 3, "specificity": 1 / 2, "BER": 5 / 12}
-    assert {name: values[name] for name in expected} == pytest.approx(expected)
-    assert score(found, truth, threshold=0.6).values["precision"] == 1
-    empty = np.zeros_like(truth)
-    assert [score(empty, empty).values[name] for name in expected] == [1, 1, 1, 1, 1, 0]
-    assert [score(found, empty).values[name] for name in expected] == pytest.approx([0, 0, 0, 1, 0.4, 0.3])
-    assert [score(empty, truth).values[name] for name in expected] == [0, 0, 0, 0, 1, 0.5]
+    assert [values[name] for name in AT_THRESHOLD] == pytest.approx(expected)
+
+
+def test_score_applies_the_threshold_to_the_map_as_saved():
+    assert score(FOUND, TRUTH, threshold=0.6).values["precision"] == 1
+    assert score(FOUND // 2, TRUTH, threshold=0.6).values["recall"] == 0  # though stretched it would be 2 / 3
+
+
+def test_ratio_of_nothing_is_empty():
+    assert ratio([1, 0], [2, 0]).tolist() == [0.5, 0]
+    assert ratio([1, 0], [2, 0], empty=1).tolist() == [0.5, 1]
+
+
+def test_examples():
+    assert doctest.testmod(metrics).failed == 0

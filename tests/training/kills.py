@@ -1,8 +1,7 @@
-"""A run that is killed again and again: kills.py DATA OUT SETTINGS SEED KILLS, a script.
+"""A run that is killed again and again; a script: kills.py DATA OUT SETTINGS SEED KILLS
 
-Each child process starts or resumes the run in OUT and is sent SIGKILL, one in three at some time after its start, the
-others at some time after it has written a file to resume from, so that the run gets on. Prints how many were killed
-and how many began anew.
+Each child process starts or resumes the run in OUT and gets SIGKILL: one in three at a random time after its start, the
+others at a random time after they have written a checkpoint, so that the run advances. Prints how many were killed.
 """
 
 import json
@@ -24,8 +23,8 @@ register()
 def train(data: str, out: Path, settings: dict) -> None:
     from sam2unet.training import train
 
-    begun = (out / "recipe.yaml").exists() and (out / "resume/run.json").exists()
-    if begun:
+    started = (out / "recipe.yaml").exists() and (out / "resume/run.json").exists()
+    if started:
         train(resume=out, device="cpu")
     else:
         train(data, out=out, device="cpu", **settings)
@@ -35,9 +34,9 @@ def newest(out: Path) -> str:
     return max((path.name for path in (out / "resume").glob("step-*.ckpt")), default="")
 
 
-def finished(child: int, wait: float) -> bool:
-    """Whether a child ended by itself, and well, within `wait` seconds."""
-    end = time.monotonic() + wait
+def finished(child: int, seconds: float) -> bool:
+    """Wait for a child; true if it ended by itself within so many seconds. It must not have failed."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
@@ -47,24 +46,28 @@ def finished(child: int, wait: float) -> bool:
     return False
 
 
+def start(data: str, out: Path, settings: dict) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            train(data, out, settings)
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
 def main() -> None:
-    data, out, settings, seed, most = sys.argv[1:]
+    data, out, settings, seed, max_kills = sys.argv[1:]
     torch.set_num_threads(1)
-    rng, kills, anew = random.Random(int(seed)), 0, 0
-    import sam2unet.training  # noqa: F401, once for all children
+    rng, kills = random.Random(int(seed)), 0
+    import sam2unet.training  # noqa: F401 (once, before the children are forked)
 
     while True:
         before = newest(Path(out))
-        anew += not before
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                train(data, Path(out), json.loads(settings))
-                code = 0
-            finally:
-                os._exit(code)
-        if kills >= int(most):
+        child = start(data, Path(out), json.loads(settings))
+        if kills >= int(max_kills):
             while not finished(child, 1):
                 pass
             break
@@ -77,7 +80,7 @@ def main() -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         kills += 1
-    print(json.dumps({"kills": kills, "anew": anew}))
+    print(json.dumps({"kills": kills}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What augmentation does to a picture and its mask, seen from outside."""
+"""Augmentation of an image and its mask."""
 
 import numpy as np
 import pytest
@@ -9,42 +9,48 @@ from sam2unet.training.augmentation import Augmentation
 SIDE = 96
 
 
+@pytest.fixture
+def noise(rng: np.random.Generator) -> torch.Tensor:
+    """An image of noise, (3, SIDE, SIDE) in [0, 1]."""
+    return torch.from_numpy(rng.random((3, SIDE, SIDE), dtype=np.float32))
+
+
 def disc(side: int = SIDE) -> torch.Tensor:
-    """(1, side, side): a disc off the centre, 1 inside."""
+    """A disc off the centre, (1, side, side), 1 inside."""
     y, x = np.mgrid[:side, :side]
     return torch.from_numpy((np.hypot(y - 40, x - 56) < 25).astype(np.float32))[None]
 
 
-def changed(augmentation: Augmentation, mask: torch.Tensor, seed: int = 0, image: torch.Tensor | None = None):
+def apply(augmentation: Augmentation, mask: torch.Tensor, seed: int = 0, image: torch.Tensor | None = None):
     image = mask.expand(3, -1, -1).clone() if image is None else image
     return augmentation(image, mask, np.random.default_rng(seed))
 
 
-def test_nothing_asked_for_changes_nothing():
-    image, mask = torch.rand(3, SIDE, SIDE), disc()
-    found_image, found_mask = changed(Augmentation(), mask, image=image)
+def test_the_defaults_change_nothing(noise):
+    image, mask = noise, disc()
+    found_image, found_mask = apply(Augmentation(), mask, image=image)
     assert torch.equal(found_image, image)
     assert torch.equal(found_mask, mask)
 
 
 @pytest.mark.parametrize(("options", "dims"), [({"flip_horizontal": 1.0}, [-1]), ({"flip_vertical": 1.0}, [-2])])
-def test_flips_are_mirrors(options, dims):
-    image = torch.rand(3, SIDE, SIDE)
-    found_image, found_mask = changed(Augmentation(**options), disc(), image=image)
+def test_flips_equal_torchs_flip(options, dims, noise):
+    image = noise
+    found_image, found_mask = apply(Augmentation(**options), disc(), image=image)
     assert torch.equal(found_image, image.flip(dims))
     assert torch.equal(found_mask, disc().flip(dims))
 
 
 @pytest.mark.parametrize("kind", ["soft", "indices", "ignored"])
 @pytest.mark.parametrize("options", [{"rotation": 45.0}, {"zoom": (0.6, 1.6)}, {"crop": 0.4}])
-def test_mask_moves_with_the_picture(options, kind):
+def test_rotation_zoom_and_crop_move_the_mask_with_the_image(options, kind):
     mask = {"soft": disc(), "indices": disc()[0].long() * 2, "ignored": disc()}[kind]
     if kind == "ignored":
         mask[0, :10] = 255
-    picture = disc().expand(3, -1, -1)
+    disc_image = disc().expand(3, -1, -1)
     moved = 0
     for seed in range(5):
-        image, found = changed(Augmentation(**options), mask, seed, picture)
+        image, found = apply(Augmentation(**options), mask, seed, disc_image)
         assert found.shape == mask.shape
         assert found.dtype == mask.dtype
         allowed = {"indices": {0, 2}, "ignored": {0.0, 1.0, 255.0}}
@@ -57,39 +63,44 @@ def test_mask_moves_with_the_picture(options, kind):
 
 
 @pytest.mark.parametrize(("rotation", "least"), [(0.0, 0.0), (30.0, 10.0)])
-def test_rotation_turns_by_as_much_as_it_says(rotation, least):
+def test_rotation_is_at_most_the_given_angle(rotation, least):
     bar = torch.zeros(1, SIDE, SIDE)
     bar[0, SIDE // 2 - 2 : SIDE // 2 + 2, 10:-10] = 1
     angles = []
     for seed in range(8):
-        _, found = changed(Augmentation(rotation=rotation, colour=0.01), bar, seed)
+        _, found = apply(Augmentation(rotation=rotation, colour=0.01), bar, seed)
         y, x = np.nonzero(found[0].numpy() > 0.5)
         angles.append(abs(np.degrees(np.arctan(np.polyfit(x, y, 1)[0]))))
     assert least <= max(angles) <= rotation + 1.5
 
 
-def test_zoom_and_crop_scale_as_they_say():
+def test_zoom_scales_areas_by_the_factor_squared():
     small = torch.zeros(1, SIDE, SIDE)
     small[0, 40:56, 40:56] = 1
     for options, factors in (({"zoom": (2.0, 2.0)}, (3.6, 4.4)), ({"zoom": (0.5, 0.5)}, (0.2, 0.3))):
-        _, found = changed(Augmentation(**options), small)
-        inside = found[0, 16:80, 16:80] if factors[0] < 1 else found  # outside, the mirrored picture comes in
+        _, found = apply(Augmentation(**options), small)
+        inside = found[0, 16:80, 16:80] if factors[0] < 1 else found  # the mirrored image comes in at the border
         assert factors[0] <= float(inside.sum() / small.sum()) <= factors[1]
-    whole = torch.ones(1, SIDE, SIDE)
-    assert changed(Augmentation(crop=0.3), whole)[1].min() == 1
 
 
-def test_colour_blur_and_noise_leave_the_mask_and_the_range():
+def test_crop_is_resized_to_the_whole_size():
+    full = torch.ones(1, SIDE, SIDE)
+    cropped = apply(Augmentation(crop=0.3), full)[1]
+    assert cropped.shape == full.shape
+    assert cropped.min() == 1
+
+
+def test_colour_blur_and_noise_keep_the_mask_and_the_range():
     grey = torch.full((3, SIDE, SIDE), 0.5)
     sharp = (torch.arange(SIDE) % 2).float().expand(3, SIDE, SIDE)
     for options, image in (({"colour": 0.4}, grey), ({"blur": 2.0}, sharp), ({"noise": 0.1}, grey)):
-        found = [changed(Augmentation(**options), disc(), seed, image) for seed in range(12)]
+        found = [apply(Augmentation(**options), disc(), seed, image) for seed in range(12)]
         assert all(torch.equal(mask, disc()) for _, mask in found)
-        assert all(picture.min() >= 0 and picture.max() <= 1 for picture, _ in found)
-        others = [picture for picture, _ in found if not torch.equal(picture, image)]
+        assert all(result.min() >= 0 and result.max() <= 1 for result, _ in found)
+        others = [result for result, _ in found if not torch.equal(result, image)]
         assert len(others) == 12 if "colour" in options else 2 <= len(others) <= 10  # half of the samples
         if "noise" in options:
             assert float(others[0].std()) == pytest.approx(0.1, rel=0.1)
         if "blur" in options:
-            assert all(picture.std() <= sharp.std() for picture in others)
-            assert min(float(picture.std()) for picture in others) < 0.6 * sharp.std()
+            assert all(result.std() <= sharp.std() for result in others)
+            assert min(float(result.std()) for result in others) < 0.6 * sharp.std()

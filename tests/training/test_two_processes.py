@@ -1,6 +1,5 @@
-"""Two gloo processes under torchrun against one that runs both halves and averages the gradients."""
+"""Two gloo processes under torchrun, against a loop that averages the gradients of both halves of each batch."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,8 @@ from sam2unet.data import find_pairs
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet, deep_supervision_loss
 from sam2unet.training import load_recipe, train
-from sam2unet.training.samples import EpochBatchSampler, PairDataset, Preprocessing, SampleKey
+from sam2unet.training.loading import EpochBatchSampler
+from sam2unet.training.samples import PairDataset, Preprocessing, SampleKey
 from sam2unet.training.validation_scores import dice_curves
 from sam2unet.weights import load_model
 
@@ -35,21 +35,42 @@ def data(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Two processes on this machine; what each writes begins with its number."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, env=environment)
 
 
-def samples(data: Path, part: str, recipe) -> PairDataset:
+def load_states(folder: Path) -> list[dict[str, torch.Tensor]]:
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of an uninterrupted run of two processes, and what they printed."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = torchrun(SCRIPT, data, folder, 0)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stderr
+
+
+@pytest.fixture(scope="module")
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was killed inside its second epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    assert torchrun(SCRIPT, data, folder, 5).returncode != 0
+    assert not (folder / "rank0.pt").exists()
+    return folder
+
+
+def dataset(data: Path, split: str) -> PairDataset:
     card = SAM2UNet("nano").card
-    return PairDataset(find_pairs(data).pairs[part], Preprocessing((64, 64), card.mean, card.std), recipe.seed)
+    return PairDataset(find_pairs(data).pairs[split], Preprocessing((64, 64), card.mean, card.std), 0)
 
 
-def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
-    """The network after training, and the running statistics as the first half alone left them."""
+def train_both_halves(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
+    """Return the trained network, and the batch-norm statistics of the first half alone."""
     recipe = load_recipe("general", RECIPE)
-    dataset = samples(data, "train", recipe)
+    samples = dataset(data, "train")
     pl.seed_everything(recipe.seed, verbose=False)
     model = SAM2UNet("nano")
     for adapter in model.adapters:
@@ -59,15 +80,15 @@ def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs, eta_min=1e-7)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for epoch in range(recipe.epochs):
-        orders = [EpochBatchSampler(len(dataset), 1, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
-        for order in orders:
-            order.set_epoch(epoch)
-        for batches in zip(*orders, strict=True):
+        samplers = [EpochBatchSampler(len(samples), 1, [(64, 64)], recipe.seed, rank, 2) for rank in (0, 1)]
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        for batches in zip(*samplers, strict=True):
             optimizer.zero_grad()
             for half in (1, 0):
                 for name, buffer in model.named_buffers():
                     buffer.copy_(buffers[name])  # the first half's statistics start every step
-                items = [dataset[at] for at in batches[half]]
+                items = [samples[key] for key in batches[half]]
                 images, target = (torch.stack([item[i] for item in items]).double() for i in (0, 1))
                 (deep_supervision_loss(model(images, deep_supervision=True), target) / 2).backward()
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -76,48 +97,47 @@ def reference(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
     return model, buffers
 
 
-def test_two_processes_equal_the_average_of_two_halves(data, tmp_path):
-    result = torchrun(SCRIPT, data, tmp_path, 0)
-    assert result.returncode == 0, result.stderr
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+def test_two_processes_train_like_the_average_of_two_halves(data, whole):
+    first, second = load_states(whole[0])
     assert all(torch.equal(first[name], second[name]) for name in first)
-    expected, buffers = reference(data)
+    expected, buffers = train_both_halves(data)
     for name, parameter in expected.named_parameters():
         assert (first[name] - parameter).abs().max() < 1e-6, name
     for name, buffer in buffers.items():
         assert (first[name] - buffer).abs().max() < 1e-6, name
-    # Three pictures on two processes: the mean is over the pictures, not over the processes.
-    expected.load_state_dict({name: first[name] for name in expected.state_dict()})
-    dataset = samples(data, "val", load_recipe("general", RECIPE))
-    images, targets = (torch.stack([dataset[SampleKey(0, i, (64, 64))][k] for i in range(3)]) for k in (0, 1))
+
+
+def test_validation_dice_is_the_mean_over_images_not_over_processes(data, whole):
+    state, _ = load_states(whole[0])
+    model = SAM2UNet("nano").double().eval()
+    model.load_state_dict({name: state[name] for name in model.state_dict()})
+    samples = dataset(data, "val")
+    images, targets = (torch.stack([samples[SampleKey(0, i, (64, 64))][k] for i in range(3)]) for k in (0, 1))
     with torch.inference_mode():
-        dice = dice_curves(expected.eval()(images.double()), targets)[:, 49]
-    assert first["val_dice"].item() == pytest.approx(dice.mean().item(), abs=1e-6)
-    # Each file is written once, each line said once.
-    said = Counter(result.stderr.splitlines())
-    assert [n for line, n in said.items() if line.startswith(("Training on", "epoch "))] == [1, 1, 1]
-    assert len(list((tmp_path / "run/tensorboard").glob("events*"))) == 2  # the curves; recipe and pictures
-    assert load_model(tmp_path / "run/last.safetensors").card.metrics["epoch"] == 2
-    assert "2, 1 threads each" in (tmp_path / "run/report.html").read_text()
-    # Killed inside the second epoch, it goes on to the same end.
-    killed = tmp_path / "killed"
-    killed.mkdir()
-    assert torchrun(SCRIPT, data, killed, 5).returncode != 0
-    assert not (killed / "rank0.pt").exists()
-    result = torchrun(SCRIPT, data, killed, 0)
+        dice = dice_curves(model(images.double()), targets)[:, 49]
+    assert state["val_dice"].item() == pytest.approx(dice.mean().item(), abs=1e-6)
+
+
+def test_only_the_main_process_prints_and_writes(whole):
+    folder, printed = whole
+    lines = Counter(printed.splitlines())
+    assert [n for line, n in lines.items() if line.startswith(("Training on", "epoch "))] == [1, 1, 1]
+    assert len(list((folder / "run/tensorboard").glob("events*"))) == 2  # the curves; recipe and examples
+    assert load_model(folder / "run/last.safetensors").card.metrics["epoch"] == 2
+    assert "2, 1 threads each" in (folder / "run/report.html").read_text()
+
+
+def test_killed_inside_an_epoch_two_processes_resume_to_the_same_weights(data, whole, killed, tmp_path):
+    shutil.copytree(killed, tmp_path / "copy")
+    result = torchrun(SCRIPT, data, tmp_path / "copy", 0)
     assert result.returncode == 0, result.stderr
-    assert "Going on after step 5 of 8" in result.stderr
-    for rank in (0, 1):
-        state = torch.load(killed / f"rank{rank}.pt", weights_only=True)
-        assert all(torch.equal(state[name], first[name]) for name in first)
-    with pytest.raises(InputError, match="began with processes 2, not 1"):
-        train(resume=alone(killed), device="cpu")
+    assert "Resuming after step 5 of 8" in result.stderr
+    for state, expected in zip(load_states(tmp_path / "copy"), load_states(whole[0]), strict=True):
+        assert state.keys() == expected.keys()
+        assert all(torch.equal(state[name], expected[name]) for name in expected)
 
 
-def alone(run: Path) -> Path:
-    """The run as it was before it finished."""
-    file = run / "run/resume/run.json"
-    content = json.loads(file.read_text())
-    del content["finished"]
-    file.write_text(json.dumps(content))
-    return run / "run"
+def test_a_run_of_two_processes_is_not_resumed_by_one(killed, tmp_path):
+    shutil.copytree(killed / "run", tmp_path / "run")
+    with pytest.raises(InputError, match="number of processes is 1, but was 2"):
+        train(resume=tmp_path / "run", device="cpu")

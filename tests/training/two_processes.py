@@ -1,45 +1,50 @@
-"""Trains under torchrun on two gloo processes and keeps what each ends with: two_processes.py DATA OUT SAVES, a script.
+"""Trains under torchrun on two gloo processes and stores each one's final state; a script: two_processes.py DATA OUT N
 
-A run in OUT is gone on with. After as many SAVES the first process dies; 0 for never.
+Resumes a run that OUT contains already. The first process dies after writing N checkpoints; 0: never.
 """
 
 import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from sam2unet.training import train
-from sam2unet.training.checkpoints import ResumeFiles
+from sam2unet.training.checkpoints import CheckpointFiles
 from sam2unet.training.module import SegmentationModule
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from nano import register
+sys.path.insert(0, str(Path(__file__).parent))
+from float64 import train_in_float64
 
-RECIPE = {
-    "trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 2, "batch_size": 1, "workers": 0,
-    "precision": "64-true", "lr_schedule": "epoch", "warmup": 0, "clip_norm": None, "min_lr": 1e-7, "trunk_lr": 1e-3,
-    "flip_vertical": 0, "flip_horizontal": 0, "save_minutes": 0,
+from nano import SHORT, register
+
+RECIPE = SHORT | {
+    "epochs": 2, "batch_size": 1, "lr_schedule": "epoch", "warmup": 0, "clip_norm": None, "min_lr": 1e-7,
+    "trunk_lr": 1e-3, "flip_vertical": 0, "flip_horizontal": 0,
 }  # fmt: skip
 
 
-def main(data: Path, out: Path, saves: int) -> None:
+def main(data: Path, out: Path, die_after: int) -> None:
     register()
     torch.set_num_threads(1)
-    state, real, written = {}, ResumeFiles.save_checkpoint, []
+    state, save_checkpoint, written = {}, CheckpointFiles.save_checkpoint, []
 
-    def keep(self: SegmentationModule) -> None:
+    def store_state(self: SegmentationModule) -> None:
         state.update({name: value.clone() for name, value in self.model.state_dict().items()})
         state["val_dice"] = torch.tensor(self.scores.summary()["val_dice"])
 
-    def save(self: ResumeFiles, *arguments: object, **options: object) -> None:
-        real(self, *arguments, **options)
+    def save(self: CheckpointFiles, *arguments: object, **options: object) -> None:
+        save_checkpoint(self, *arguments, **options)
         written.append(1)
-        if len(written) == saves:
+        if len(written) == die_after:
             os._exit(9)
 
-    SegmentationModule.on_validation_end = keep
-    ResumeFiles.save_checkpoint = save
+    patch = pytest.MonkeyPatch()
+    train_in_float64(patch)
+    patch.setattr(SegmentationModule, "on_validation_end", store_state)
+    patch.setattr(CheckpointFiles, "save_checkpoint", save)
     if (out / "run").exists():
         train(resume=out / "run", device="cpu")
     else:

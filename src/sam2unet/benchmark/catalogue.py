@@ -1,4 +1,4 @@
-"""The eighteen test sets of the paper: what they are, and what the paper reports of them."""
+"""The eighteen test sets of the paper, with the scores that it reports."""
 
 import re
 from collections.abc import Iterable
@@ -14,56 +14,57 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """A test set of the catalogue; None is what no source confirms."""
+    """A test set; a field is None if no source confirms its value."""
 
     name: str
     task: str
-    names: re.Pattern[str]
-    """What its folders are called."""
+    folder_names: re.Pattern[str]
+    """Matches the names of its folders."""
     images: int | None
-    """In the published test split."""
+    """Number of images in the published test split."""
     train_images: int | None
-    """In its own published training split."""
+    """Number of images in its own published training split."""
     home: str | None
     licence: str | None
     reference: str | None
     layouts: tuple[str, ...]
-    """Folders of pictures and masks as it is handed out."""
+    """Folders of images and masks in which it is distributed."""
     reported: dict[str, float]
-    """What the paper reports, by the names of `evaluate`."""
+    """Scores that the paper reports, by the metrics' names in `evaluate`."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A benchmark of the paper: its sets in the paper's order, and the metrics of its table by the names of
-    `evaluate`."""
+    """A benchmark of the paper."""
 
     name: str
     metrics: tuple[str, ...]
+    """Metrics of the paper's table, by their names in `evaluate`."""
     sets: tuple[BenchmarkSet, ...]
+    """In the paper's order."""
 
 
 @cache
 def catalogue() -> dict[str, Task]:
-    """The five tasks by name."""
+    """Return the five tasks by name."""
     text = resources.files(__package__).joinpath("catalogue.yaml").read_text(encoding="utf-8")
     tasks = {}
     for task, content in yaml.safe_load(text).items():
-        sets = tuple(_set(name, task, entry) for name, entry in content["sets"].items())
+        sets = tuple(_parse_set(name, task, entry) for name, entry in content["sets"].items())
         tasks[task] = Task(task, tuple(content["metrics"]), sets)
     return tasks
 
 
-def _set(name: str, task: str, entry: dict[str, Any]) -> BenchmarkSet:
-    return BenchmarkSet(
-        name, task, re.compile(rf"(?<![a-z0-9])(?:{entry['names']})(?![a-z0-9])", re.IGNORECASE), entry["images"],
-        entry["train_images"], entry["home"], entry["licence"], entry["reference"], tuple(entry["layouts"]),
-        entry["reported"],
-    )  # fmt: skip
+def _parse_set(name: str, task: str, entry: dict[str, Any]) -> BenchmarkSet:
+    pattern = rf"(?<![a-z0-9])(?:{entry['folder_names']})(?![a-z0-9])"
+    return BenchmarkSet(**entry | {
+        "name": name, "task": task, "folder_names": re.compile(pattern, re.IGNORECASE),
+        "layouts": tuple(entry["layouts"]),
+    })  # fmt: skip
 
 
 def task_named(name: str) -> Task:
-    """A task of the catalogue.
+    """Return a task of the catalogue.
 
     Raises:
         InputError: no such task.
@@ -74,7 +75,11 @@ def task_named(name: str) -> Task:
 
 
 def chosen_sets(tasks: Iterable[str] = ()) -> list[BenchmarkSet]:
-    """The sets of some tasks, or of all if none is named or "all" is; raises as `task_named` does."""
+    """Return the sets of some tasks; of all tasks if none is named or "all" is.
+
+    Raises:
+        InputError: no such task.
+    """
     names = list(tasks) or ["all"]
-    wanted = catalogue().values() if "all" in names else map(task_named, names)
-    return [one for task in wanted for one in task.sets]
+    chosen = catalogue().values() if "all" in names else map(task_named, names)
+    return [dataset for task in chosen for dataset in task.sets]

@@ -1,4 +1,4 @@
-"""Maps as the authors save them for their scores."""
+"""Maps as the authors save them to compute their scores."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -15,26 +15,33 @@ from ..runtime import file_digest
 
 
 def published_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W) probabilities -> (H, W) uint8: stretched to the picture's own range, times 255, cut down.
+    """Normalise probabilities to the image's own range, multiply by 255 and truncate, as the authors' test script does.
 
-    What the authors' test script writes, float32 throughout; a probability is the sigmoid of logits resized bilinearly
-    to the picture's size, as `Predictor` gives it.
+    Args:
+        probability: (H, W) float32, the sigmoid of logits resized bilinearly to the image's size, as `Predictor`
+            returns it. All arithmetic is float32.
+
+    Returns:
+        (H, W) uint8.
     """
     low, high = probability.min(), probability.max()
-    stretched: NDArray[np.float32] = (probability - low) / (high - low + np.float32(1e-8))
-    return (stretched * 255).astype(np.uint8)
+    normalised: NDArray[np.float32] = (probability - low) / (high - low + np.float32(1e-8))
+    return (normalised * 255).astype(np.uint8)
 
 
 def predict_set(
     predictor: Predictor, pairs: Sequence[Pair], out: Path, progress: Callable[[int, int], object]
 ) -> tuple[dict[str, Path], int]:
-    """The map of each pair's picture by the pair's key, and how many are new; those that are there are kept.
+    """Write a map for the image of each pair; existing maps are kept unless their image is newer.
+
+    Returns:
+        The files by the pair's key, and the number of new ones.
 
     Raises:
-        InputError: a picture that can't be read.
+        InputError: an unreadable image.
     """
     files = {pair.key: out / f"{pair.key}.png" for pair in pairs}
-    todo = [pair for pair in pairs if not _is_of(files[pair.key], pair.image)]
+    todo = [pair for pair in pairs if not _is_current(files[pair.key], pair.image)]
     done = len(pairs) - len(todo)
     for pair, prediction in zip(todo, predictor.predict_many(pair.image for pair in todo), strict=True):
         with atomic_path(files[pair.key]) as partial:
@@ -44,12 +51,12 @@ def predict_set(
     return files, len(todo)
 
 
-def _is_of(saved: Path, picture: Path) -> bool:
-    """Whether a map was made after its picture."""
-    return saved.is_file() and saved.stat().st_mtime_ns >= picture.stat().st_mtime_ns
+def _is_current(saved: Path, image: Path) -> bool:
+    """True if a map was written after its image."""
+    return saved.is_file() and saved.stat().st_mtime_ns >= image.stat().st_mtime_ns
 
 
 def model_fingerprint(model: Path, predictor: Predictor) -> str:
-    """Of a model file, which names the trunk that it needs, and of what else its maps depend on."""
+    """Return a digest of all that a model's maps depend on: its file, which names its trunk, input size and runtime."""
     facts = (file_digest(model), predictor.card.size, predictor.backend.name)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

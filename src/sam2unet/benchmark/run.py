@@ -1,4 +1,4 @@
-"""Predicting and evaluating the sets that are there."""
+"""Predicting and evaluating the test sets that were found."""
 
 import hashlib
 import time
@@ -7,16 +7,45 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data import Pair, Polygons, is_image, match, walk
+from ..data import Polygons, is_image, match, walk
 from ..errors import InputError
 from ..evaluation import Evaluation, EvaluationPair, ImageScores, Options, evaluate_pairs, find_predictions
 from ..prediction import Predictor
 from .bootstrap import intervals
 from .catalogue import BenchmarkSet, catalogue
-from .found_sets import CatalogueScan
+from .found_sets import CatalogueScan, FoundSet
 from .published import model_fingerprint, predict_set
 
 Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The model to measure, and how to load it; see `Predictor`."""
+
+    path: Path
+    """A model file or an upstream .pth."""
+    device: str = "auto"
+    trunk_weights: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name; that of the run's folder for its best and last model."""
+        return self.path.resolve().parent.name if self.path.stem in ("best", "last") else self.path.stem
+
+    def load(self) -> Predictor:
+        """Load the model in float32, as published, also where predictions are usually made in bf16.
+
+        Raises:
+            InputError: the file can't be used, or the model has several classes.
+        """
+        predictor = Predictor(self.path, self.device, precision="float32", trunk_weights=self.trunk_weights)
+        if predictor.card.classes > 1:
+            raise InputError(
+                f"{self.path}: has {predictor.card.classes} classes, but the benchmark's sets have one class: choose "
+                "another model"
+            )
+        return predictor
 
 
 @dataclass
@@ -28,39 +57,38 @@ class MethodResult:
     evaluation: Evaluation
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    """Of the metrics of the set's task, 95 % of the bootstrap."""
-    pictures_per_second: float | None = None
-    """Read, predicted and saved; None where all maps were there."""
+    """95 % bootstrap interval of each metric of the set's task."""
+    images_per_second: float | None = None
+    """Reading, predicting and saving; None if all maps existed already."""
 
 
 @dataclass
 class Benchmark:
-    """All methods on all sets, the paper's order; and what was not as it should be, in sentences."""
+    """All methods on all sets, in the paper's order."""
 
-    finding: CatalogueScan
+    scan: CatalogueScan
     rows: list[MethodResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    """What is missing, broken or differs from what is published, in sentences."""
     failed: bool = False
-    """Whether something that is there could not be measured."""
+    """True if a method could not be measured on a set although the files exist."""
 
     @contextmanager
-    def told(self, what: str) -> Iterator[None]:
-        """Make a remark of what is wrong with it, so that the rest goes on."""
+    def record_failure(self, where: str) -> Iterator[None]:
+        """Turn an InputError inside the block into a remark, so that the other sets are still measured."""
         try:
             yield
         except InputError as error:
-            self.remarks.append(f"{what}: {error}")
+            self.remarks.append(f"{where}: {error}")
             self.failed = True
 
 
 def benchmark(
-    finding: CatalogueScan,
+    scan: CatalogueScan,
     out: Path,
-    model: Path | None = None,
+    model: ModelFile | None = None,
     maps: Mapping[str, Path] | None = None,
     *,
-    device: str = "auto",
-    trunk_weights: Path | None = None,
     strict: bool = False,
     processes: int | None = None,
     progress: Callable[[str], AbstractContextManager[Progress]] = lambda what: nullcontext(lambda done, total: None),
@@ -68,117 +96,150 @@ def benchmark(
     """Measure a model, and other methods' maps, on each set that was found.
 
     Args:
-        finding: see `data.catalogue.find_sets`.
-        out: the model's maps go to OUT/maps/FINGERPRINT/SET and are taken from there the next time.
-        model: a model file or an upstream .pth; None for maps alone.
-        maps: by method the folder that holds its maps, a folder for each set, named as sets are.
-        device: see `Predictor`.
-        trunk_weights: see `Predictor`.
-        strict: see `evaluate`; a set with such a map gets no score.
+        scan: what `find_sets` returned.
+        out: the model's maps are written to OUT/maps/FINGERPRINT/SET and reused the next time.
+        model: None to measure maps only.
+        maps: by method, the folder of its maps, with one folder per set, named as sets are.
+        strict: see `evaluate`; a set with an unusable map gets no score.
         processes: see `evaluate`.
-        progress: gets what is done, and gives what gets how many of how many pictures.
+        progress: is called with a description; yields a function of the number of images done and their total.
 
     Raises:
-        InputError: no set, nothing that could be measured, a model of several classes, or no maps of a method.
+        InputError: no set was found, nothing could be measured, the model has several classes, or a method has no maps.
     """
-    if not finding.copies:
-        raise InputError(f"{finding.root}: holds none of {', '.join(one.name for one in finding.sets)}")
-    result = Benchmark(finding, remarks=finding.remarks())
-    measure = _Measure(Options(strict=strict), processes, progress)
-    # float32 also where predictions are made in bf16: as published
-    predictor = Predictor(model, device, precision="float32", trunk_weights=trunk_weights) if model else None
-    if predictor and predictor.card.classes > 1:
-        raise InputError(f"the benchmark's sets have one class, {model} has {predictor.card.classes}")
-    folder = out / "maps" / model_fingerprint(model, predictor) if model and predictor else out
-    found_maps = {method: _maps_by_set(path, finding.sets) for method, path in (maps or {}).items()}
-    name = "" if not model else model.resolve().parent.name if model.stem in ("best", "last") else model.stem
-    if name in found_maps:
-        raise InputError(f"{name} is the model's name; call the maps otherwise, as NAME=FOLDER")
-    for one in finding.sets:
-        copies = finding.copies.get(one.name)
-        if not copies:
-            continue
-        pairs = copies[0].test
-        if not pairs:
-            result.remarks.append(f"{one.name}: no test pairs in {copies[0].folder}")
-            continue
-        if model and predictor:
-            # Of another folder they may be other pictures by the same names.
-            place = folder / f"{one.name}-{hashlib.sha256(str(copies[0].folder).encode()).hexdigest()[:8]}"
-            with result.told(f"{name} on {one.name}"):
-                result.rows.append(_measure_model(name, one, predictor, pairs, place, measure))
-        for method, by_set in found_maps.items():
-            if one.name not in by_set:
-                result.remarks.append(f"{method}: no maps of {one.name}")
-                continue
-            matched = {mask: map_ for map_, mask in match(by_set[one.name], {p.key: p.mask for p in pairs}).items()}
-            items = [
-                EvaluationPair(p.key, by_set[one.name][matched[p.key]], p.mask, p.image)
-                for p in pairs
-                if p.key in matched
-            ]
-            missing = [pair.mask for pair in pairs if pair.key not in matched]
-            with result.told(f"{method} on {one.name}"):
-                result.rows.append(measure(method, one, items, missing))
+    if not scan.copies:
+        raise InputError(
+            f"{scan.root}: holds none of {', '.join(dataset.name for dataset in scan.sets)}: choose another folder",
+            "data",
+        )
+    result = Benchmark(scan, remarks=scan.remarks())
+    scorer = _Scorer(Options(strict=strict), processes, progress)
+    loaded = _LoadedModel.load(model, out) if model else None
+    maps_by_method = {method: _maps_by_set(folder, scan.sets) for method, folder in (maps or {}).items()}
+    if loaded and loaded.name in maps_by_method:
+        raise InputError(f"{loaded.name} is the name of the model and of maps: give the maps another name", "maps")
+    for dataset, found in scan.best_copies():
+        if found.test:
+            _measure_set(result, dataset, found, loaded, maps_by_method, scorer)
+        else:
+            result.remarks.append(f"{dataset.name}: no test pairs in {found.folder}")
     for row in result.rows:
-        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.remarks()]
+        result.remarks += [f"{row.method} on {row.set.name}: {remark}" for remark in row.evaluation.issues()]
     if not result.rows:
-        raise InputError(f"{finding.root}: nothing could be measured: {'; '.join(result.remarks)}")
+        raise InputError(f"{scan.root}: nothing could be measured: {'; '.join(result.remarks)}")
     return result
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """How maps are measured, whatever method they are of."""
+class _Scorer:
+    """Scores maps with the same options for all methods."""
 
     options: Options
     processes: int | None
     progress: Callable[[str], AbstractContextManager[Progress]]
 
-    def __call__(
-        self, method: str, one: BenchmarkSet, items: Sequence[EvaluationPair], missing: Sequence[Path | Polygons] = ()
+    def score(
+        self,
+        method: str,
+        dataset: BenchmarkSet,
+        items: Sequence[EvaluationPair],
+        missing: Sequence[Path | Polygons] = (),
     ) -> MethodResult:
-        """Raise InputError if no map could be scored."""
-        pictures: list[ImageScores] = []
+        """Score a method's maps on a set; `missing` are the masks without map.
+
+        Raises:
+            InputError: no map could be scored, or one is missing and the options are strict.
+        """
+        images: list[ImageScores] = []
         if missing and self.options.strict:
             raise InputError(f"{len(missing)} maps are missing, such as that of {missing[0]}")
-        with self.progress(f"evaluating {method} on {one.name}") as progress:
+        with self.progress(f"evaluating {method} on {dataset.name}") as progress:
             evaluation = evaluate_pairs(
-                items, missing, self.options, processes=self.processes, progress=progress, on_picture=pictures.append
+                items, missing, self.options, processes=self.processes, progress=progress, on_image=images.append
             )
-        evaluation.check(items[0].prediction.parent if items else Path(method))
+        evaluation.check(items[0].prediction.parent if items else Path(method), Path(dataset.name))
         metrics = evaluation.totals.metrics()
-        return MethodResult(method, one, evaluation, metrics, intervals(pictures, catalogue()[one.task].metrics))
+        return MethodResult(method, dataset, evaluation, metrics, intervals(images, catalogue()[dataset.task].metrics))
 
 
-def _measure_model(
-    name: str, one: BenchmarkSet, predictor: Predictor, pairs: Sequence[Pair], out: Path, measure: _Measure
+@dataclass(frozen=True)
+class _LoadedModel:
+    name: str
+    predictor: Predictor
+    folder: Path
+    """Of its maps."""
+
+    @classmethod
+    def load(cls, model: ModelFile, out: Path) -> "_LoadedModel":
+        predictor = model.load()
+        return cls(model.name, predictor, out / "maps" / model_fingerprint(model.path, predictor))
+
+    def measure(self, dataset: BenchmarkSet, found: FoundSet, scorer: _Scorer) -> MethodResult:
+        """Predict and score a set."""
+        # Another folder may hold other images with the same names.
+        digest = hashlib.sha256(str(found.folder).encode()).hexdigest()[:8]
+        started = time.perf_counter()
+        with scorer.progress(f"predicting {dataset.name}") as progress:
+            files, new = predict_set(self.predictor, found.test, self.folder / f"{dataset.name}-{digest}", progress)
+        seconds = time.perf_counter() - started
+        items = [EvaluationPair(pair.key, files[pair.key], pair.mask, pair.image) for pair in found.test]
+        row = scorer.score(self.name, dataset, items)
+        row.images_per_second = new / seconds if new else None
+        return row
+
+
+def _measure_set(
+    result: Benchmark,
+    dataset: BenchmarkSet,
+    found: FoundSet,
+    model: _LoadedModel | None,
+    maps_by_method: Mapping[str, Mapping[str, Mapping[str, Path]]],
+    scorer: _Scorer,
+) -> None:
+    """Add a row per method to the result."""
+    if model:
+        with result.record_failure(f"{model.name} on {dataset.name}"):
+            result.rows.append(model.measure(dataset, found, scorer))
+    for method, maps_by_set in maps_by_method.items():
+        if dataset.name in maps_by_set:
+            with result.record_failure(f"{method} on {dataset.name}"):
+                result.rows.append(_measure_maps(method, dataset, found, maps_by_set[dataset.name], scorer))
+        else:
+            result.remarks.append(f"{method}: no maps of {dataset.name}")
+
+
+def _measure_maps(
+    method: str, dataset: BenchmarkSet, found: FoundSet, maps: Mapping[str, Path], scorer: _Scorer
 ) -> MethodResult:
-    started = time.perf_counter()
-    with measure.progress(f"predicting {one.name}") as progress:
-        files, new = predict_set(predictor, pairs, out, progress)
-    seconds = time.perf_counter() - started
-    row = measure(name, one, [EvaluationPair(pair.key, files[pair.key], pair.mask, pair.image) for pair in pairs])
-    row.pictures_per_second = new / seconds if new else None
-    return row
+    map_of = {mask: map_ for map_, mask in match(maps, {pair.key: pair.mask for pair in found.test}).items()}
+    items = [
+        EvaluationPair(pair.key, maps[map_of[pair.key]], pair.mask, pair.image)
+        for pair in found.test
+        if pair.key in map_of
+    ]
+    return scorer.score(method, dataset, items, [pair.mask for pair in found.test if pair.key not in map_of])
 
 
 def _maps_by_set(folder: Path, sets: Sequence[BenchmarkSet]) -> dict[str, dict[str, Path]]:
-    """The maps below a folder by set and name; a set's are in the outermost folder that is called like it.
+    """Return the maps below a folder by set and key; those of a set are in the outermost folder named like it.
 
     Raises:
-        InputError: no folder of maps, or two of one set.
+        InputError: no folder of maps, or two for the same set.
     """
     places: dict[str, set[Path]] = {}
     for path in filter(is_image, walk(folder)):
         for place in (Path(), *reversed(path.relative_to(folder).parents[:-1])):
-            one = next((one for one in sets if one.names.search((folder / place).absolute().name)), None)
-            if one:
-                places.setdefault(one.name, set()).add(folder / place)
+            name = (folder / place).absolute().name
+            dataset = next((dataset for dataset in sets if dataset.folder_names.search(name)), None)
+            if dataset:
+                places.setdefault(dataset.name, set()).add(folder / place)
                 break
     if not places:
-        raise InputError(f"{folder}: holds no folder that is called like one of {', '.join(one.name for one in sets)}")
+        names = ", ".join(dataset.name for dataset in sets)
+        raise InputError(f"{folder}: holds no folder named like a set: name the folders of maps after {names}")
     for name, found in places.items():
         if len(found) > 1:
-            raise InputError(f"{folder}: holds maps of {name} twice: {', '.join(map(str, sorted(found)))}")
+            raise InputError(
+                f"{folder}: holds maps of {name} twice, in {' and '.join(map(str, sorted(found)))}: remove one"
+            )
     return {name: find_predictions(*found) for name, found in places.items()}

@@ -1,5 +1,6 @@
 """The commands: arguments, calls and printing. Heavy imports are inside the functions, so that --help is fast."""
 
+import shlex
 import sys
 
 import typer
@@ -57,5 +58,6 @@ def main() -> None:
         from ..system import is_main_process
 
         if is_main_process():
-            print(f"sam2unet: {stop}", file=sys.stderr)
+            resume = f"sam2unet train --resume {shlex.quote(str(stop.run))}"
+            print(f"sam2unet: {stop}. Continue with: {resume}", file=sys.stderr)
         sys.exit(stop.code)

@@ -36,8 +36,8 @@ def benchmark(
         raise InputError("nothing to measure: give a model, or --maps FOLDER")
     scan = room.find_sets(data, room.chosen_sets(task or []))
     result = room.benchmark(
-        scan, out, model, _methods(maps or []), device=device, trunk_weights=trunk_weights, strict=strict,
-        processes=processes, progress=progress,
+        scan, out, room.ModelFile(model, device, trunk_weights) if model else None, _methods(maps or []),
+        strict=strict, processes=processes, progress=progress,
     )  # fmt: skip
     room.print_tables(result, table_console())
     for remark in result.remarks:
@@ -47,7 +47,7 @@ def benchmark(
     room.write_latex(out / "benchmark.tex", result)
     room.write_markdown(out / "benchmark.md", result)
     room.write_page(out / "benchmark.html", result, "SAM2-UNet on the paper's test sets")
-    if result.failed or any(row.evaluation.left_out for row in result.rows):
+    if result.failed or any(row.evaluation.skipped for row in result.rows):
         raise typer.Exit(1)
 
 

@@ -43,46 +43,25 @@ def evaluate(
     """Compute the field's metrics for a folder of predictions."""
     from .. import evaluation
     from ..benchmark import task_named
-    from ..evaluation import tables
 
-    title = title or f"Evaluation of {predictions}"
-    wanted = task_named(protocol).metrics if protocol else ()
-    if evaluation.is_multiclass(predictions, classes):
-        for option, given in (("--protocol", protocol), ("--latex", latex), ("--strict", strict),
-                              ("--shard", shard != "1/1"), ("--threshold", threshold != 0.5),
-                              ("--beta2", beta2 != 0.3), ("--processes", processes)):  # fmt: skip
-            if given:
-                raise InputError(f"{option} is for one class, these are several; --classes 1 makes them one")
-        with progress("evaluating") as report_progress:
-            result = evaluation.evaluate_multiclass(predictions, masks, classes, report_progress)
-        tables.print_classes(result)
-        if json:
-            more = {"confusion": result.confusion.tolist(), "class_names": result.names}
-            tables.write_json(json, result.metrics, predictions, masks, **more)
-        with tables.csv_of_pictures(csv) as write:
-            for item in result.items:
-                write(item.name, {"mDice": item.dice})
-        if html:
-            evaluation.write_multiclass_report(html, result, title)
-        return
-
-    options = evaluation.Options(threshold, beta2, strict)
-    with progress("evaluating") as report_progress, tables.csv_of_pictures(csv) as write:
-        found = evaluation.evaluate_folder(
-            predictions, masks, options, shard=parse_shard(shard), processes=processes, progress=report_progress,
-            on_picture=lambda item: write(item.name, item.values),
+    part, options = parse_shard(shard), evaluation.Options(threshold, beta2, strict)
+    chosen = task_named(protocol).metrics if protocol else ()
+    for option, is_set in (("--protocol", protocol), ("--threshold", threshold != 0.5), ("--beta2", beta2 != 0.3)):
+        if is_set and evaluation.is_multiclass(predictions, classes):
+            raise InputError(f"{option} is for one class, but {predictions} has several; omit it or pass --classes 1")
+    with progress("evaluating") as report_progress, evaluation.open_csv(csv) as write:
+        result = evaluation.evaluate_folder(
+            predictions, masks, options, classes=classes, shard=part, processes=processes, progress=report_progress,
+            on_image=lambda image: write(image.name, image.values),
         )  # fmt: skip
-    metrics = found.totals.metrics()
-    # A shard may hold no image, and then has no metrics.
-    chosen = {name: metrics[name] for name in (*wanted, "images") if name in metrics} if wanted else metrics
-    tables.print_metrics(chosen)
+    evaluation.print_metrics(result, chosen)
     if json:
-        tables.write_json(json, metrics, predictions, masks, shard=shard, **found.as_json())
+        evaluation.write_json(json, result, predictions, masks, part)
     if latex:
-        tables.write_latex(latex, chosen, predictions.name)
+        evaluation.write_latex(latex, result, predictions.name, chosen)
     if html:
-        evaluation.write_report(html, found, title)
-    _print_issues(found)
+        evaluation.write_report(html, result, title or f"Evaluation of {predictions}")
+    _print_issues(result)
 
 
 def evaluate_merge(
@@ -90,19 +69,18 @@ def evaluate_merge(
     json: Json = None,
 ) -> None:
     """Merge the results of all shards; the metrics equal, to the last digit, those of one evaluation."""
-    from ..evaluation import tables
+    from ..evaluation import merge_json, print_metrics, write_json
 
-    found, predictions, masks = tables.merge_json(parts)
-    metrics = found.totals.metrics()
-    tables.print_metrics(metrics)
+    result, predictions, masks = merge_json(parts)
+    print_metrics(result)
     if json:
-        tables.write_json(json, metrics, predictions, masks, shard="1/1", **found.as_json())
-    _print_issues(found)
+        write_json(json, result, predictions, masks)
+    _print_issues(result)
 
 
 def _print_issues(result: "Evaluation") -> None:
     """Print what the scores hide; exit code 1 if images were skipped."""
-    for issue in result.remarks():
+    for issue in result.issues():
         print(f"sam2unet: {issue}", file=sys.stderr)
-    if result.left_out:
+    if result.skipped:
         raise typer.Exit(1)

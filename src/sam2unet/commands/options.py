@@ -23,14 +23,20 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 Tasks = Annotated[list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp, or all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
-OPTIONS = {"flip": "--flip-tta", "data": "the folder of the data"}
+OPTIONS = {"flip": "--flip-tta"}
 """Options that are not called like the parameter of the library."""
 
 
 def with_options(error: BaseException) -> str:
-    """Return an error's message, followed by the options that its way out would change."""
-    names = getattr(error, "parameters", ())
-    options = ", ".join(OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in names)
+    """Return an error's message, followed by the options of the running command that its way out would change."""
+    from . import app
+
+    command: Any = typer.main.get_command(app)
+    for argument in sys.argv[1:]:
+        command = getattr(command, "commands", {}).get(argument, command)
+    known = {name for parameter in command.params for name in parameter.opts}
+    wanted = (OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in getattr(error, "parameters", ()))
+    options = ", ".join(name for name in wanted if name in known)
     return f"{error} ({options})" if options else str(error)
 
 

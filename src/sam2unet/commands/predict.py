@@ -97,7 +97,7 @@ def predict(
         return predict_to(predictor, found, outputs, sys.stdout.buffer)
     with nullcontext(lambda *_: None) if quiet else progress("predicting") as report_progress:
         result = predict_folder(
-            predictor, found, out, outputs, shard=part, overwrite=overwrite, progress=report_progress,
+            predictor, found, out, outputs, overwrite=overwrite, progress=report_progress,
             on_line=(lambda line: print(dumps(line), flush=True)) if json else None,
         )  # fmt: skip
     wait_for_all_processes()

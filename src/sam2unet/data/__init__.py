@@ -2,7 +2,7 @@
 
 from .check import DataCheck, check_pairs
 from .colours import class_colours
-from .image_file import MAX_PIXELS, is_image, open_image, opened, pixel_count, read_frames, read_image, to_rgb
+from .image_file import MAX_PIXELS, is_image, open_header, open_image, pixel_count, read_frames, read_image, to_rgb
 from .mask_file import LOSSY, Mask, Polygons, class_indices, read_mask
 from .pairs import (
     Listing,
@@ -24,6 +24,6 @@ from .tables import check_rows, print_check
 __all__ = [
     "LOSSY", "MAX_PIXELS", "DataCheck", "Listing", "Mask", "Pair", "Polygons", "check_pairs", "check_rows",
     "class_colours", "class_indices", "find_images", "find_masks", "find_pairs", "hold_out", "is_image", "match",
-    "open_image", "opened", "pair_up", "pixel_count", "print_check", "read_frames", "read_image", "read_mask",
+    "open_header", "open_image", "pair_up", "pixel_count", "print_check", "read_frames", "read_image", "read_mask",
     "split_of", "to_rgb", "training_split", "walk", "without_roles", "without_split", "write_scenes", "write_split",
 ]  # fmt: skip

@@ -1,9 +1,9 @@
-"""The colours of classes in masks, overlays and reports."""
+"""Colours of the classes in masks, overlays and reports."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Okabe and Ito's colours: told apart by colour-blind eyes; index 0 is background. Repeated beyond eight classes.
+# Okabe and Ito's colours, which colour-blind people can distinguish; index 0 is background.
 PALETTE = np.array([
     [0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
     [204, 121, 167],
@@ -11,6 +11,7 @@ PALETTE = np.array([
 
 
 def class_colours(count: int) -> NDArray[np.uint8]:
-    """(count, 3) uint8, black first."""
+    """Return (count, 3) uint8 RGB, black for the background first; beyond eight classes colours repeat."""
     later = 1 + (np.arange(1, count) - 1) % (len(PALETTE) - 1)
-    return PALETTE[np.concatenate([[0], later])]
+    colours: NDArray[np.uint8] = PALETTE[np.concatenate([[0], later])]
+    return colours

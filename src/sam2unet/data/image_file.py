@@ -1,4 +1,4 @@
-"""Any picture that Pillow opens, as 8-bit RGB, the way a viewer shows it."""
+"""Any image that Pillow opens, as 8-bit RGB, the way a viewer shows it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,125 +12,130 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import InputError
+from .bomb_check import without_bomb_check
 
-NO_PICTURES = {".bufr", ".emf", ".eps", ".grb", ".grib", ".h5", ".hdf", ".mpeg", ".mpg", ".pdf", ".ps", ".wmf"}
+NOT_IMAGES = {".bufr", ".emf", ".eps", ".grb", ".grib", ".h5", ".hdf", ".mpeg", ".mpg", ".pdf", ".ps", ".wmf"}
+"""Suffixes of documents, films and measurements that Pillow has plugins for."""
 MAX_PIXELS = 400_000_000
-"""A picture to predict with more is refused unless one says otherwise: it is likelier a decompression bomb."""
-SUBFILE_TYPE = 254  # TIFF's tag; bit 0 says that a page is a smaller copy
-SEVERAL = {"AVIF", "GIF", "PNG", "TIFF", "WEBP"}
-"""The formats whose further pictures are pages or the frames of an animation, not previews or layers."""
+"""Default limit for prediction: a larger image is more likely a decompression bomb than a photo."""
+SUBFILE_TYPE = 254  # TIFF tag; bit 0 marks a page as a reduced copy of another
+MULTI_FRAME_FORMATS = {"AVIF", "GIF", "PNG", "TIFF", "WEBP"}
+"""Formats whose further images are pages or frames of an animation; elsewhere they are previews or layers."""
 
 
 @cache
-def suffixes() -> frozenset[str]:
-    """The file types that Pillow reads as pictures, lower case with the dot."""
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of the image files that Pillow reads, in lower case with the dot."""
     Image.init()
-    return frozenset(s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN) - NO_PICTURES
+    return frozenset(s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN) - NOT_IMAGES
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of a picture that is no hidden file."""
-    return path.suffix.lower() in suffixes() and not path.name.startswith(".")
+    """True if a file's name is that of an image and not hidden."""
+    return path.suffix.lower() in image_suffixes() and not path.name.startswith(".")
 
 
 def open_image(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Image.Image:
-    """The decoded picture, turned upright by its EXIF orientation, in its own mode.
+    """Read and decode an image in its own mode, upright by its EXIF orientation.
 
     Args:
-        path: a file's name, or what it holds.
-        max_pixels: a larger one is not decoded.
+        path: name of a file, or a binary stream.
+        max_pixels: refuse a larger image before decoding it; None for no limit.
 
     Raises:
-        InputError: missing, truncated, too large, or no picture.
+        InputError: the file is missing, truncated, too large or not an image.
     """
-    with opened(path, max_pixels) as picture:
-        return _upright(picture)
+    with open_header(path, max_pixels) as image:
+        return _decode(image)
 
 
-def read_image(path: str | Path | BinaryIO, stretch: bool = False, max_pixels: int | None = None) -> Image.Image:
-    """An RGB picture of 8 bits from grey, palette, alpha (over white), CMYK, 16-bit or float.
+def read_image(
+    path: str | Path | BinaryIO, normalise_range: bool = False, max_pixels: int | None = None
+) -> Image.Image:
+    """Read an image as 8-bit RGB, from grey, palette, alpha (over white), CMYK, 16-bit or float.
 
     Args:
-        path: any type that Pillow reads; of several pages the first.
-        stretch: bring a 16-bit picture's own darkest and brightest value to 0 and 255, as microscopes that store 12
-            bits in 16 need; else 16-bit values are divided by 257. Floats are always stretched.
-        max_pixels: a larger one is not decoded.
+        path: name of a file of any type that Pillow reads, or a binary stream; of several pages the first is read.
+        normalise_range: map a 16-bit image's own minimum and maximum to 0 and 255, as microscopes that store 12 bits
+            in 16 need; otherwise 16-bit values are divided by 257. Float images are always normalised.
+        max_pixels: refuse a larger image before decoding it; None for no limit.
 
     Raises:
-        InputError: missing, truncated, too large, or no picture.
+        InputError: the file is missing, truncated, too large or not an image.
     """
-    return to_rgb(open_image(path, max_pixels), stretch)
+    return to_rgb(open_image(path, max_pixels), normalise_range)
 
 
 def read_frames(
-    path: str | Path | BinaryIO, stretch: bool = False, max_pixels: int | None = None
+    path: str | Path | BinaryIO, normalise_range: bool = False, max_pixels: int | None = None
 ) -> Iterator[tuple[int, Callable[[], Image.Image]]]:
-    """The numbers of a file's frames or pages, from 0, and what reads each; nothing for a file of one.
+    """Iterate over the frames or pages of a file; a file with a single one yields nothing.
 
-    Each is to be read, if at all, before the next is asked for. Reduced copies in a TIFF file are left out.
+    Args:
+        path: see `read_image`.
+        normalise_range: see `read_image`.
+        max_pixels: see `read_image`.
+
+    Yields:
+        The frame's index, from 0, and a function that reads it. Call it, if at all, before the next iteration. Reduced
+        copies in a TIFF file are skipped.
 
     Raises:
-        InputError: as `read_image` says. Reading a frame too; then the next may be read all the same.
+        InputError: as in `read_image`. The functions raise it too; later frames may still be readable then.
     """
-    with opened(path) as picture:
-        pages = list(range(getattr(picture, "n_frames", 1) if picture.format in SEVERAL else 1))
-        if len(pages) > 1 and isinstance(picture, TiffImageFile):
-            pages = [i for i in pages if not _is_copy(picture, i)]
-        if pages == [0]:
+    with open_header(path) as image:
+        frames = _list_frames(image)
+        if frames == [0]:
             return
 
-        def read(page: int) -> Image.Image:
-            with _readable(f"{_name(path)}, frame {page}"):
-                picture.seek(page)
-                _check_pixels(path, picture, max_pixels)
-                frame = to_rgb(_upright(picture), stretch)
-                return frame.copy() if frame is picture else frame  # the next one would change it
+        def read(index: int) -> Image.Image:
+            with _readable(f"{_name(path)}, frame {index}"):
+                _seek(image, index)
+                _check_pixels(path, image, max_pixels)
+                frame = to_rgb(_decode(image), normalise_range)
+                return frame.copy() if frame is image else frame  # reading the next frame would change it
 
-        for page in pages:
-            yield page, partial(read, page)
-
-
-def _is_copy(picture: TiffImageFile, page: int) -> bool:
-    picture.seek(page)
-    return bool(picture.tag_v2.get(SUBFILE_TYPE, 0) & 1)
+        for index in frames:
+            yield index, partial(read, index)
 
 
 def pixel_count(path: str | Path) -> int:
-    """How many pixels a file says that it has; 0 if it is no picture."""
+    """Return the number of pixels according to a file's header; 0 if it is not an image."""
     try:
-        with opened(path) as picture:
-            return picture.width * picture.height
+        with open_header(path) as image:
+            return image.width * image.height
     except InputError:
         return 0
 
 
 @contextmanager
-def opened(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Iterator[Image.Image]:
-    """A picture of which only the head was read; what goes wrong meanwhile is one sentence.
+def open_header(path: str | Path | BinaryIO, max_pixels: int | None = None) -> Iterator[Image.Image]:
+    """Open an image without decoding it; errors inside the block are attributed to this file.
 
     Raises:
-        InputError: missing, truncated, too large, or no picture.
+        InputError: the file is missing, truncated, too large or not an image.
     """
-    with _readable(_name(path)), Image.open(path) as picture:
-        _check_pixels(path, picture, max_pixels)
-        yield picture
+    with _readable(_name(path)), _open(path) as image:
+        _check_pixels(path, image, max_pixels)
+        yield image
 
 
 def _name(path: str | Path | BinaryIO) -> str:
     return str(path) if isinstance(path, str | Path) else "standard input"
 
 
-def _check_pixels(path: str | Path | BinaryIO, picture: Image.Image, most: int | None) -> None:
-    if most and picture.width * picture.height > most:
+def _check_pixels(path: str | Path | BinaryIO, image: Image.Image, max_pixels: int | None) -> None:
+    if max_pixels and image.width * image.height > max_pixels:
         raise InputError(
-            f"{_name(path)}: {picture.width}x{picture.height} is more than {most / 1e6:g} million pixels, as a "
-            "decompression bomb has; allow more if it is none",
+            f"{_name(path)}: {image.width}x{image.height} is more than {max_pixels / 1e6:g} million pixels, like a "
+            "decompression bomb; raise the limit if the image is genuine",
             "max_pixels",
         )
 
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
+    """Turn what goes wrong inside the block into an InputError about `name`."""
     try:
         yield
     except InputError:
@@ -140,37 +145,65 @@ def _readable(name: str) -> Iterator[None]:
     except PermissionError as error:
         raise InputError(f"{name}: can't be read ({error.strerror})") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{name}: broken or no picture") from error
+        raise InputError(f"{name}: broken or not an image") from error
     except MemoryError as error:
-        raise InputError(f"{name}: there is not enough memory for it") from error
-    except Exception as error:  # what Pillow's readers raise on broken files is without end
+        raise InputError(f"{name}: not enough memory to read it") from error
+    except Exception as error:  # Pillow's plugins raise exceptions of many types on broken files
         cause = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{name}: broken or no picture ({cause[0]})") from error
+        raise InputError(f"{name}: broken or not an image ({cause[0]})") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    picture.load()
-    if picture.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-        return picture  # a copy of a slide is gigabytes
-    upright: Image.Image = ImageOps.exif_transpose(picture)
+# Pillow checks for decompression bombs in each of these steps; our limit is `max_pixels`.
+
+
+@without_bomb_check()
+def _open(path: str | Path | BinaryIO) -> Image.Image:
+    return Image.open(path)
+
+
+@without_bomb_check()
+def _seek(image: Image.Image, index: int) -> None:
+    image.seek(index)
+
+
+@without_bomb_check()
+def _list_frames(image: Image.Image) -> list[int]:
+    count = getattr(image, "n_frames", 1) if image.format in MULTI_FRAME_FORMATS else 1
+    if count > 1 and isinstance(image, TiffImageFile):
+        return [index for index in range(count) if not _is_reduced_copy(image, index)]
+    return list(range(count))
+
+
+def _is_reduced_copy(image: TiffImageFile, index: int) -> bool:
+    image.seek(index)
+    return bool(image.tag_v2.get(SUBFILE_TYPE, 0) & 1)
+
+
+@without_bomb_check()
+def _decode(image: Image.Image) -> Image.Image:
+    """Decode the image and turn it upright."""
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image  # exif_transpose would copy it, and a slide takes gigabytes
+    upright: Image.Image = ImageOps.exif_transpose(image)
     return upright
 
 
-def to_rgb(picture: Image.Image, stretch: bool = False) -> Image.Image:
-    """See `read_image`; one that is so already is given back itself."""
-    if picture.mode.startswith(("I", "F")):
-        picture = Image.fromarray(_to_8_bits(np.asarray(picture), stretch or picture.mode == "F"))
-    elif "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+def to_rgb(image: Image.Image, normalise_range: bool = False) -> Image.Image:
+    """Convert to 8-bit RGB as `read_image` describes; return an RGB image itself."""
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(_to_8_bits(np.asarray(image), normalise_range or image.mode == "F"))
+    elif "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_8_bits(values: NDArray[Any], stretch: bool) -> NDArray[np.uint8]:
-    low, high = (float(values.min()), float(values.max())) if stretch else (0.0, 65535.0)
+def _to_8_bits(values: NDArray[Any], normalise_range: bool) -> NDArray[np.uint8]:
+    low, high = (float(values.min()), float(values.max())) if normalise_range else (0.0, 65535.0)
     factor = 255 / (high - low) if high > low else 0.0
     result = np.empty(values.shape, np.uint8)
-    rows = max(1, (1 << 18) // values.shape[1])  # some at a time: as doubles all would take eight bytes each
+    rows = max(1, (1 << 18) // values.shape[1])  # in chunks: the whole image in float64 takes eight bytes a pixel
     for top in range(0, len(values), rows):
         wide = (values[top : top + rows].astype(np.float64) - low) * factor
         result[top : top + rows] = wide.clip(0, 255).round()

@@ -1,4 +1,4 @@
-"""Sample scenes drawn by the program: textured objects in textured surroundings, from plain to camouflaged."""
+"""Synthetic sample scenes: textured objects in textured surroundings, from plain to camouflaged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,8 @@ from PIL import Image, ImageFilter
 from ..errors import InputError
 from ..files import atomic_path
 
-EMPTY_SHARE = 0.1
+EMPTY_FRACTION = 0.1
+"""Fraction of the scenes without an object."""
 Array = NDArray[np.float64]
 
 
@@ -20,40 +21,48 @@ def write_scenes(
 ) -> None:  # fmt: skip
     """Write `folder`/train and `folder`/test, each with images/ (PNG) and masks/ (PNG, 0/255).
 
-    With two `kinds` of objects, masks are class indices: 1 for striped ones, 2 for dotted ones. The same arguments give
-    the same pictures. About one scene in ten holds no object. `progress` gets how many of how many are drawn.
+    The same arguments write the same images. About one scene in ten contains no object.
+
+    Args:
+        folder: a new or empty folder.
+        train: number of scenes in train/.
+        test: number of scenes in test/.
+        side: height and width in pixels.
+        seed: random seed.
+        kinds: kinds of objects; with 2, masks are class indices: 1 for striped objects, 2 for dotted ones.
+        progress: is called with the number of scenes drawn and their total.
 
     Raises:
-        InputError: the folder exists and isn't empty, or there are other than one or two kinds.
+        InputError: the folder is not empty, or `kinds` is neither 1 nor 2.
     """
     folder = Path(folder)
     if kinds not in (1, 2):
-        raise InputError(f"{kinds} kinds of objects: scenes have one or two")
+        raise InputError(f"kinds is {kinds}: scenes have objects of 1 or 2 kinds")
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: exists and is not empty; name a new folder for the scenes")
+        raise InputError(f"{folder}: exists and is not empty: choose another folder")
     with atomic_path(folder) as partial:
-        for part, (name, count) in enumerate((("train", train), ("test", test))):
+        for part, (split, count) in enumerate((("train", train), ("test", test))):
             for kind in ("images", "masks"):
-                (partial / name / kind).mkdir(parents=True)
+                (partial / split / kind).mkdir(parents=True)
             for index in range(count):
                 image, mask = draw_scene(np.random.default_rng((seed, part, index)), side, kinds)
-                Image.fromarray(image).save(partial / name / "images" / f"scene_{index:04}.png")
-                Image.fromarray(mask).save(partial / name / "masks" / f"scene_{index:04}.png")
+                Image.fromarray(image).save(partial / split / "images" / f"scene_{index:04}.png")
+                Image.fromarray(mask).save(partial / split / "masks" / f"scene_{index:04}.png")
                 progress(part * train + index + 1, train + test)
 
 
 def draw_scene(rng: np.random.Generator, side: int, kinds: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One scene: (side, side, 3) uint8 and its mask (side, side) uint8, 0 or 255; of two kinds 0, 1 or 2."""
+    """Draw a scene, (side, side, 3) uint8, and its mask, (side, side) uint8: 0 or 255; with two kinds 0, 1 or 2."""
     camouflage = rng.random()
-    surroundings = _Look.draw(rng)
-    # What camouflage takes away is colour and contrast; the grain of the texture goes on telling the two apart.
-    own = _Look.draw(rng, turned_from=surroundings.angle)
-    while np.abs(own.colour - surroundings.colour).max() < 0.35:
-        own.colour = rng.uniform(0.2, 0.8, 3)
-    own.colour = surroundings.colour + (1 - 0.85 * camouflage) * (own.colour - surroundings.colour)
-    ground, thing = surroundings.paint(rng, side), own.paint(rng, side)
+    surroundings = _Surface.draw(rng)
+    # Camouflage reduces the difference in colour; the direction of the texture still distinguishes the object.
+    surface = _Surface.draw(rng, turned_from=surroundings.angle)
+    while np.abs(surface.colour - surroundings.colour).max() < 0.35:
+        surface.colour = rng.uniform(0.2, 0.8, 3)
+    surface.colour = surroundings.colour + (1 - 0.85 * camouflage) * (surface.colour - surroundings.colour)
+    background, object_ = surroundings.paint(rng, side), surface.paint(rng, side)
     inside, dotted = np.zeros((side, side), bool), np.zeros((side, side), bool)
-    if rng.random() >= EMPTY_SHARE:
+    if rng.random() >= EMPTY_FRACTION:
         for _ in range(rng.integers(1, 3)):
             blob = _blob(rng, side)
             inside |= blob
@@ -62,30 +71,30 @@ def draw_scene(rng: np.random.Generator, side: int, kinds: int = 1) -> tuple[NDA
             else:
                 dotted &= ~blob
     if kinds == 2:
-        thing = np.where(dotted[..., None], own.paint(rng, side, dotted=True), thing)
+        object_ = np.where(dotted[..., None], surface.paint(rng, side, dotted=True), object_)
     alpha = np.asarray(Image.fromarray(inside).convert("L").filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float64)
-    image = ground + (thing - ground) * (alpha / 255)[..., None]
+    image = background + (object_ - background) * (alpha / 255)[..., None]
     light = _smooth(rng, side, side // 3)[..., None]
     image = image * (1 + 0.12 * light) + rng.normal(0, 0.02, image.shape)
     mask = np.where(dotted, 2, inside) if kinds == 2 else 255 * inside
     return (image.clip(0, 1) * 255).round().astype(np.uint8), mask.astype(np.uint8)
 
 
-class _Look:
-    """The colour of a surface and the grain of its texture; `period` is a share of the picture's side."""
+class _Surface:
+    """Colour and texture of a surface; `period` is a fraction of the image's side."""
 
     def __init__(self, colour: Array, angle: float, period: float, contrast: float):
         self.colour, self.angle, self.period, self.contrast = colour, angle, period, contrast
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, turned_from: float | None = None) -> "_Look":
+    def draw(cls, rng: np.random.Generator, turned_from: float | None = None) -> "_Surface":
         angle = rng.uniform(0, np.pi)
         if turned_from is not None:
             angle = turned_from + rng.uniform(np.pi / 4, 3 * np.pi / 4)
         return cls(rng.uniform(0.2, 0.8, 3), angle, rng.uniform(0.05, 0.1), rng.uniform(0.08, 0.16))
 
     def paint(self, rng: np.random.Generator, side: int, dotted: bool = False) -> Array:
-        """(side, side, 3): wavering stripes, or dots, over soft spots."""
+        """Draw wavering stripes, or dots, over soft spots: (side, side, 3)."""
         y, x = np.mgrid[:side, :side]
         along = x * np.cos(self.angle) + y * np.sin(self.angle) + side / 64 * _smooth(rng, side, side // 8)
         stripes = np.sin(2 * np.pi * along / (side * self.period) + rng.uniform(0, 2 * np.pi))
@@ -93,21 +102,24 @@ class _Look:
             across = y * np.cos(self.angle) - x * np.sin(self.angle)
             stripes = 2.5 * (stripes * np.sin(2 * np.pi * across / (side * self.period)) > 0.3)
         texture = self.contrast * (stripes + 0.6 * _smooth(rng, side, max(2, side // 40)))
-        return self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
+        colours: Array = self.colour + texture[..., None] * rng.uniform(0.7, 1.3, 3)
+        return colours
 
 
 def _smooth(rng: np.random.Generator, side: int, scale: int) -> Array:
-    """(side, side) noise of about unit deviation whose spots are `scale` pixels wide."""
+    """Draw (side, side) noise of about unit standard deviation whose spots are `scale` pixels wide."""
     cells = max(2, side // scale) + 1
     coarse = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
-    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float64)
+    noise: Array = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float64)
+    return noise
 
 
 def _blob(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:
-    """(side, side): a round shape whose radius wavers with the angle."""
+    """Draw a round shape whose radius varies with the angle: (side, side)."""
     y, x = np.mgrid[:side, :side] / side
     angle = np.arctan2(y - (cy := rng.uniform(0.25, 0.75)), x - (cx := rng.uniform(0.25, 0.75)))
     radius = np.full((side, side), rng.uniform(0.12, 0.25))
     for wave in (2, 3, 5):
         radius *= 1 + rng.uniform(0, 0.5 / wave) * np.cos(wave * angle + rng.uniform(0, 2 * np.pi))
-    return np.hypot(y - cy, x - cx) < radius
+    inside: NDArray[np.bool_] = np.hypot(y - cy, x - cx) < radius
+    return inside

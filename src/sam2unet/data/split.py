@@ -1,4 +1,4 @@
-"""Holding pairs out: which are for training and which for validation."""
+"""Splitting pairs: training against validation or test."""
 
 import random
 import re
@@ -15,101 +15,129 @@ from .mask_file import Polygons, read_mask
 from .pairs import Listing, Pair
 
 
-def group_of(pair: Pair, by: str | None) -> str:
-    """What a pair belongs to: itself (`by` None), its folder ("folder"), or what a regular expression finds in its key.
+def group_of(pair: Pair, group: str | None) -> str:
+    """Return the name of the group that a pair belongs to.
 
-    The expression's first group counts if it has one, so `^(patient\\d+)_` makes one group of a patient's frames.
+    Args:
+        pair: the pair.
+        group: None for a group of its own, "folder" for its image's folder, or a regular expression that finds the
+            group in the pair's key. If the expression has a group, its first is taken: `^(patient\\d+)_` groups the
+            frames of a patient.
 
     Raises:
-        InputError: the expression is broken or finds nothing.
+        InputError: the expression is invalid or finds nothing.
     """
-    if by is None:
+    if group is None:
         return str(pair.image)
-    if by == "folder":
+    if group == "folder":
         return str(pair.image.parent)
     try:
-        found = re.search(by, pair.key)
+        found = re.search(group, pair.key)
     except re.error as error:
-        raise InputError(f"the group expression {by!r} is broken: {error}") from error
+        raise InputError(f"the group expression {group!r} is invalid: {error}", "group") from error
     if not found or (found.re.groups and found[1] is None):
-        raise InputError(f"the group expression {by!r} finds nothing in {pair.key!r} ({pair.image})")
-    group: str = found[1] if found.re.groups else found[0]
-    return group
+        raise InputError(f"the group expression {group!r} finds nothing in {pair.key!r} ({pair.image})", "group")
+    name: str = found[1] if found.re.groups else found[0]
+    return name
 
 
-def hold_out(pairs: Sequence[Pair], share: float, seed: int, by: str | None = None) -> tuple[list[Pair], list[Pair]]:
-    """(kept, held out): about `share` of the pairs, at least a group, drawn by `seed`; no group is on both sides.
+def hold_out(
+    pairs: Sequence[Pair], fraction: float, seed: int, group: str | None = None
+) -> tuple[list[Pair], list[Pair]]:
+    """Split pairs at random so that no group is on both sides.
+
+    Args:
+        pairs: at least two groups.
+        fraction: of the pairs to hold out, approximately; at least one group is held out.
+        seed: random seed.
+        group: see `group_of`.
+
+    Returns:
+        The pairs that remain, and those that are held out.
 
     Raises:
-        InputError: fewer than two groups, so nothing can be held out.
+        InputError: fewer than two groups.
     """
     groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
-        groups[group_of(pair, by)].append(pair)
+        groups[group_of(pair, group)].append(pair)
     if len(groups) < 2:
-        what = "pair" if by is None else f"group (by {by})"
-        raise InputError(
-            f"only {len(groups)} {what} in {len(pairs)} pairs: holding out for validation needs two or more"
-        )
+        unit = "pair" if group is None else f"group (by {group})"
+        raise InputError(f"only {len(groups)} {unit} in {len(pairs)} pairs: holding some out needs two or more")
     names = sorted(groups)
     random.Random(seed).shuffle(names)
     held: set[str] = set()
-    missing = share * len(pairs)
+    missing = fraction * len(pairs)
     for name in names:
-        # A group is held out if that comes nearer to the share than leaving it.
+        # A group is held out if that gets closer to the fraction.
         if abs(missing - len(groups[name])) < abs(missing) and len(held) < len(names) - 1:
             held.add(name)
             missing -= len(groups[name])
     held = held or {min(names, key=lambda name: len(groups[name]))}
     return (
-        [p for p in pairs if group_of(p, by) not in held],
-        [p for p in pairs if group_of(p, by) in held],
+        [p for p in pairs if group_of(p, group) not in held],
+        [p for p in pairs if group_of(p, group) in held],
     )
 
 
-def training_split(listing: Listing, share: float, seed: int, by: str | None = None) -> tuple[list[Pair], list[Pair]]:
-    """(training, validation) pairs: the folders `train` and `val` where they exist, else `share` held out.
+def training_split(
+    listing: Listing, fraction: float, seed: int, group: str | None = None
+) -> tuple[list[Pair], list[Pair]]:
+    """Return (training, validation) pairs: the splits `train` and `val` where they exist, else by `hold_out`.
 
-    A folder `test` takes no part.
+    The split `test` is never used.
+
+    Args:
+        listing: what `find_pairs` returned.
+        fraction: see `hold_out`.
+        seed: see `hold_out`.
+        group: see `group_of`.
 
     Raises:
-        InputError: there is nothing to train on.
+        InputError: there is nothing to train on, or nothing can be held out.
     """
     training = listing.pairs.get("train") or listing.pairs.get("") or []
     if not training:
         raise InputError(f"{listing.root}: holds no pairs to train on (a folder test/ is never trained on)")
     validation = listing.pairs.get("val")
-    return (training, validation) if validation else hold_out(training, share, seed, by)
+    return (training, validation) if validation else hold_out(training, fraction, seed, group)
 
 
-def write_split(listing: Listing, out: Path, share: float, seed: int, by: str | None = None) -> tuple[int, int]:
+def write_split(listing: Listing, out: Path, fraction: float, seed: int, group: str | None = None) -> tuple[int, int]:
     """Copy all pairs into `out`/train and `out`/test, each with images/ and masks/; polygons become index masks.
 
+    Args:
+        listing: what `find_pairs` returned.
+        out: a new or empty folder.
+        fraction: of the pairs that go to test; see `hold_out`.
+        seed: see `hold_out`.
+        group: see `group_of`.
+
     Returns:
-        The number of pairs in each.
+        The number of pairs in train and in test.
 
     Raises:
-        InputError: `out` exists and isn't empty, or there is nothing to hold out.
+        InputError: `out` is not empty, or nothing can be held out.
     """
     if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: exists and is not empty; name a new folder for the split")
-    kept, held = hold_out([pair for pairs in listing.pairs.values() for pair in pairs], share, seed, by)
+        raise InputError(f"{out}: exists and is not empty: choose another folder", "out")
     split_of = {pair: split for split, pairs in listing.pairs.items() for pair in pairs}
+    train, test = hold_out([*split_of], fraction, seed, group)
     times = Counter(pair.key for pair in split_of)
     with atomic_path(out) as partial:
-        for part, pair in [("train", pair) for pair in kept] + [("test", pair) for pair in held]:
+        for side, pair in [("train", pair) for pair in train] + [("test", pair) for pair in test]:
             folder, _, name = pair.key.rpartition("/")
-            # train/1.png and val/1.png go on as train_1.png and val_1.png
+            # train/1.png and val/1.png become train_1.png and val_1.png
             name = f"{split_of[pair] or 'other'}_{name}" if times[pair.key] > 1 else name
-            image = partial / part / "images" / folder / f"{name}{pair.image.suffix}"
-            mask = partial / part / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
+            image = partial / side / "images" / folder / f"{name}{pair.image.suffix}"
+            mask = partial / side / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
             for file in (image, mask):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if file.exists():
-                    raise InputError(f"{pair.image}: another pair would be written as {name} too; rename it")
+                    raise InputError(f"{pair.image}: another pair would be written as {name} too: rename it")
             shutil.copyfile(pair.image, image)
             if isinstance(pair.mask, Polygons):
                 Image.fromarray(read_mask(pair.mask).values).save(mask)
             else:
                 shutil.copyfile(pair.mask, mask)
-    return len(kept), len(held)
+    return len(train), len(test)

@@ -1,4 +1,4 @@
-"""How far apart two outlines are."""
+"""Distances between the boundaries of two binary masks."""
 
 import math
 
@@ -8,29 +8,47 @@ from scipy.spatial import KDTree
 
 Binary = NDArray[np.bool_]
 TOLERANCE = 0.008
-"""Of the picture's diagonal: how far outlines may be apart for boundary_F."""
+"""Largest distance between matching boundary pixels in boundary_F, as a fraction of the image's diagonal."""
 
 
 def boundary_metrics(found: Binary, truth: Binary) -> dict[str, float]:
-    """HD95 and ASD in pixels and boundary_F in [0, 1] of two binary maps (H, W).
+    """Compute the distances between the boundaries of a prediction and its ground truth.
 
-    An outline is the object's pixels of which one of the four neighbours is not in it, or outside the picture.
+    Args:
+        found: (H, W), the prediction.
+        truth: (H, W), the ground truth.
 
     Returns:
-        HD95: the 95th percentile of the distances of all pixels of either outline to the other one (Huttenlocher et
-        al., Comparing images using the Hausdorff distance, PAMI 1993; as MedPy pools them). ASD: their mean, taken of
-        each outline and then of both (Heimann et al., Comparison and evaluation of methods for liver segmentation, TMI
-        2009). Both are 0 where both maps are empty, nan where one is. boundary_F: F1 of the outlines within
-        `TOLERANCE` (Perazzi et al., DAVIS, CVPR 2016, section 4); 1 where both are empty, 0 where one is.
+        HD95: 95th percentile of the distances of all pixels of either boundary to the other boundary, in pixels [1]_.
+        ASD: average symmetric surface distance, the mean of both directions' mean distances, in pixels [2]_.
+        boundary_F: F1 of the boundary pixels within `TOLERANCE` of the other boundary, in [0, 1] [3]_.
+
+    Notes:
+        A boundary consists of the foreground pixels with at least one of their four neighbours in the background or
+        outside the image. If both masks are empty, HD95 and ASD are 0 and boundary_F is 1. If one is empty, HD95 and
+        ASD are nan and boundary_F is 0.
+
+    References:
+        .. [1] Huttenlocher et al., Comparing images using the Hausdorff distance, PAMI 1993; pooled over both
+               directions as in MedPy.
+        .. [2] Heimann et al., Comparison and evaluation of methods for liver segmentation, TMI 2009.
+        .. [3] Perazzi et al., A benchmark dataset and evaluation methodology for video object segmentation (DAVIS),
+               CVPR 2016, section 4.
+
+    Examples:
+        >>> truth = np.zeros((9, 9), bool)
+        >>> truth[2:6, 2:6] = True
+        >>> boundary_metrics(np.roll(truth, 1, axis=1), truth)
+        {'HD95': 1.0, 'ASD': 0.5, 'boundary_F': 1.0}
     """
-    a, b = outline(found), outline(truth)
+    a, b = boundary(found), boundary(truth)
     if not len(a) or not len(b):
-        both = not len(a) and not len(b)
-        distance = 0.0 if both else math.nan
-        return {"HD95": distance, "ASD": distance, "boundary_F": float(both)}
+        both_empty = not len(a) and not len(b)
+        distance = 0.0 if both_empty else math.nan
+        return {"HD95": distance, "ASD": distance, "boundary_F": float(both_empty)}
     to_truth, to_found = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
-    within = math.ceil(TOLERANCE * math.hypot(*truth.shape))
-    precision, recall = (to_truth <= within).mean(), (to_found <= within).mean()
+    tolerance = math.ceil(TOLERANCE * math.hypot(*truth.shape))
+    precision, recall = (to_truth <= tolerance).mean(), (to_found <= tolerance).mean()
     return {
         "HD95": float(np.percentile(np.concatenate([to_truth, to_found]), 95)),
         "ASD": float(to_truth.mean() + to_found.mean()) / 2,
@@ -38,8 +56,8 @@ def boundary_metrics(found: Binary, truth: Binary) -> dict[str, float]:
     }
 
 
-def outline(inside: Binary) -> NDArray[np.int64]:
-    """(N, 2): row and column of the pixels of the outline."""
-    padded = np.pad(inside, 1)
+def boundary(mask: Binary) -> NDArray[np.int64]:
+    """Return the row and column of each boundary pixel of a mask (H, W), as (N, 2)."""
+    padded = np.pad(mask, 1)
     enclosed = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.argwhere(inside & ~enclosed)
+    return np.argwhere(mask & ~enclosed)

@@ -1,20 +1,27 @@
-"""Metrics of several classes, all from a confusion matrix: rows are the truth, columns the prediction."""
+"""Metrics of several classes, all computed from a confusion matrix: rows are the truth, columns the prediction."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.mask_file import IGNORED
+from ..card import IGNORED
+from .metrics import ratio
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
 def confusion(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) -> Counts:
-    """(classes, classes) int64, pixels of each class of `truth` (row) by the class `found` there (column).
+    """Count the pixels of each true class (row) by predicted class (column).
 
-    Both are (H, W) indices below `classes`; 255 in `truth` is ignored.
+    Args:
+        found: (H, W) class indices below `classes`.
+        truth: (H, W) class indices below `classes`; pixels of 255 are ignored.
+        classes: number of classes, including background.
+
+    Returns:
+        (classes, classes) int64.
     """
     known = truth != IGNORED
     pairs = truth[known].astype(np.int64) * classes + found[known]
@@ -22,46 +29,56 @@ def confusion(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) 
 
 
 def class_iou(counts: Counts) -> Array:
-    """(classes,) TP / (TP + FP + FN), nan of a class that is in neither prediction nor truth.
+    """Compute each class's IoU, TP / (TP + FP + FN); nan for a class in neither prediction nor truth.
 
-    Over the set's pixels at once: Everingham et al., The PASCAL Visual Object Classes (VOC) Challenge, IJCV 2010.
+    Everingham et al., The PASCAL Visual Object Classes (VOC) challenge, IJCV 2010.
+
+    Args:
+        counts: (classes, classes) confusion matrix, usually of all images of a set.
+
+    Returns:
+        (classes,) in [0, 1].
     """
-    both, found, truth = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    return _ratio(both, found + truth - both)
+    correct, found, truth = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    return ratio(correct, found + truth - correct, empty=np.nan)
 
 
 def class_dice(counts: Counts) -> Array:
-    """(classes,) 2 TP / (2 TP + FP + FN), nan likewise: Dice, Measures of the amount of ecologic association, 1945."""
-    return _ratio(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+    """Compute each class's Dice, 2 TP / (2 TP + FP + FN); nan for a class in neither prediction nor truth.
+
+    Dice, Measures of the amount of ecologic association between species, Ecology 1945. See `class_iou` for the shapes.
+    """
+    return ratio(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1), empty=np.nan)
 
 
 def image_dice(counts: Counts) -> float:
-    """The mean Dice of one picture, over the classes but 0 that prediction or truth holds; 1 where there are none."""
+    """Return one image's mean Dice over the foreground classes in prediction or truth; 1 if there are none."""
     dice = class_dice(counts)[1:]
     return 1.0 if np.isnan(dice).all() else float(np.nanmean(dice))
 
 
 def summarise_classes(counts: Counts, names: Sequence[str], images: int) -> dict[str, float]:
-    """The metrics of a set of `images` pictures from their summed confusion matrix.
+    """Compute the metrics of a set of images.
+
+    Args:
+        counts: (classes, classes) confusion matrix, summed over the images.
+        names: one per class, background first.
+        images: number of images.
 
     Returns:
-        mIoU, mDice: means over the classes that have a value, background counted as PASCAL VOC does (see `class_iou`);
-        mIoU_foreground, mDice_foreground: without class 0; accuracy: share of the labelled pixels that are right (Long
-        et al., Fully convolutional networks for semantic segmentation, CVPR 2015); images; IoU/NAME, Dice/NAME of each
-        class. nan where there is nothing to measure.
+        mIoU, mDice: means over the classes with a value, including background as in PASCAL VOC; mIoU_foreground,
+        mDice_foreground: the same without class 0; accuracy: fraction of the labelled pixels that are correct (Long et
+        al., Fully convolutional networks for semantic segmentation, CVPR 2015); images; IoU/NAME and Dice/NAME of each
+        class. nan where nothing can be measured.
     """
     iou, dice = class_iou(counts), class_dice(counts)
     return {
         "mIoU": _mean(iou), "mDice": _mean(dice),
         "mIoU_foreground": _mean(iou[1:]), "mDice_foreground": _mean(dice[1:]),
-        "accuracy": float(_ratio(np.trace(counts), counts.sum())), "images": images,
+        "accuracy": float(ratio(np.trace(counts), counts.sum(), empty=np.nan)), "images": images,
         **{f"IoU/{name}": float(value) for name, value in zip(names, iou, strict=True)},
         **{f"Dice/{name}": float(value) for name, value in zip(names, dice, strict=True)},
     }  # fmt: skip
-
-
-def _ratio(part: Counts, whole: Counts) -> Array:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def _mean(values: Array) -> float:

@@ -1,100 +1,151 @@
-"""Which prediction belongs to which mask, and what kind the predictions are."""
+"""Which prediction belongs to which mask, and whether the predictions have one class or several."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..data import Polygons, find_images, find_masks, match
+from ..card import IGNORED
+from ..data import Polygons, find_images, find_masks, find_pairs, match, open_header
 from ..errors import InputError
+
+MAX_CLASSES = IGNORED - 1
+"""Highest number of classes, including background."""
 
 
 @dataclass(frozen=True)
 class EvaluationPair:
-    """One picture: its name and its files."""
+    """A prediction and its mask."""
 
     name: str
     prediction: Path
     mask: Path | Polygons
     image: Path | None
-    """None where only masks are at hand."""
+    """None if there are masks only."""
 
 
 def match_predictions(
-    predictions: Path, masks: Path, *, maps: bool = True, all_wanted: bool = True
+    predictions: Path, masks: Path, *, prefer_probability: bool = True, strict: bool = True
 ) -> tuple[list[EvaluationPair], list[Path | Polygons]]:
-    """The pairs of prediction and mask by name, and the masks without prediction; `maps`: see `find_predictions`.
+    """Match predictions and masks by name.
+
+    Args:
+        predictions: a folder.
+        masks: a folder of masks, or of images and masks.
+        prefer_probability: see `find_predictions`.
+        strict: raise if any mask has no prediction.
+
+    Returns:
+        The pairs sorted by name, and the masks without prediction.
 
     Raises:
-        InputError: no such folder, no masks, or no prediction for any, or for one if `all_wanted`.
+        InputError: no such folder, no masks, no prediction at all, or, if `strict`, none for some mask.
     """
     for folder in (predictions, masks):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-    found = find_predictions(predictions, maps=maps)
+    found = find_predictions(predictions, prefer_probability=prefer_probability)
     truths, images = find_masks(masks), find_images(masks)
     if not truths:
         raise InputError(f"{masks}: holds no masks")
-    pictures = {mask: images[name] for name, mask in match(images, truths).items()}
-    matched = {mask: name for name, mask in match(found, truths).items()}
-    if pictures:  # nothing was there to predict the others from
-        truths = {key: mask for key, mask in truths.items() if key in pictures or key in matched}
-    missing = [key for key in truths if key not in matched]
-    if missing and (all_wanted or not matched):
+    image_of = {mask: images[name] for name, mask in match(images, truths).items()}
+    prediction_of = {mask: name for name, mask in match(found, truths).items()}
+    if image_of:  # a mask without image had nothing to be predicted from
+        truths = {key: mask for key, mask in truths.items() if key in image_of or key in prediction_of}
+    missing = [key for key in truths if key not in prediction_of]
+    if missing and (strict or not prediction_of):
         example = f"; found {next(iter(found.values()))}" if found else ""
         raise InputError(
             f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
             f"{truths[missing[0]]}{example}"
         )
-    items = []
-    for key in sorted(matched):
-        picture = pictures.get(key)
-        image = picture if picture != truths[key] else None
-        items.append(EvaluationPair(matched[key], found[matched[key]], truths[key], image))
-    return items, [truths[key] for key in sorted(missing)]
+    pairs = []
+    for key in sorted(prediction_of):
+        image, name = image_of.get(key), prediction_of[key]
+        pairs.append(EvaluationPair(name, found[name], truths[key], image if image != truths[key] else None))
+    return pairs, [truths[key] for key in sorted(missing)]
 
 
-def other_size(item: EvaluationPair, prediction: tuple[int, ...], mask: tuple[int, ...]) -> str:
-    """What to say of a pair of these shapes (H, W)."""
-    (h, w), (mh, mw) = prediction, mask
-    return f"{item.prediction} is {w}x{h}, but its mask {item.mask} is {mw}x{mh}; predict at the picture's own size"
+def find_predictions(folder: Path, *, prefer_probability: bool = True) -> dict[str, Path]:
+    """Return the predictions in a folder by name, without those in `overlays/`.
 
+    Args:
+        folder: a folder, such as `predict` writes.
+        prefer_probability: return the maps in `probability/`, if there is such a folder, and nothing else.
 
-def find_predictions(folder: Path, *, maps: bool = True) -> dict[str, Path]:
-    """The predictions in a folder by name, `overlays/` left out; with `maps` those in `probability/` if it is there."""
-    root = folder / "probability" if maps and (folder / "probability").is_dir() else folder
+    Raises:
+        InputError: no such folder.
+    """
+    root = folder / "probability" if prefer_probability and (folder / "probability").is_dir() else folder
     found = {**find_images(root), **{k: v for k, v in find_masks(root).items() if isinstance(v, Path)}}
     return {name: path for name, path in found.items() if not name.startswith(("overlays/", "probability/"))}
 
 
 def is_multiclass(predictions: Path, classes: int | None = None) -> bool:
-    """Whether several classes are to be evaluated: as `classes` says, else if most pictures have a coloured palette.
+    """Return True if predictions of several classes are to be evaluated.
 
-    Only the pictures' heads are read, unless they have a palette; a broken one is for who reads it to tell.
+    Args:
+        predictions: a folder; without `classes`, there are several if most images in it have a coloured palette. Only
+            headers are read, and broken files are left for the evaluation to report.
+        classes: number of classes, if known.
 
     Raises:
-        InputError: `classes` is below 1 or above 254.
+        InputError: no such folder, or `classes` is out of range.
     """
     if classes is not None:
-        if not 1 <= classes <= 254:
-            raise InputError(f"classes is {classes}: it must be 1 to 254")
+        if not 1 <= classes <= MAX_CLASSES:
+            raise InputError(f"classes is {classes}: it must be 1 to {MAX_CLASSES}")
         return classes > 1
-    coloured = [_coloured(path) for path in find_predictions(predictions, maps=False).values()]
+    found = find_predictions(predictions, prefer_probability=False)
+    coloured = [_has_coloured_palette(path) for path in found.values()]
     return 2 * sum(coloured) > len(coloured)
 
 
-def _coloured(path: Path) -> bool:
+def _has_coloured_palette(path: Path) -> bool:
     try:
-        with Image.open(path) as picture:
-            return has_coloured_palette(picture)
-    except Exception:  # what Pillow's readers raise on broken files is without end
+        with open_header(path) as image:
+            return has_coloured_palette(image)
+    except InputError:
         return False
 
 
-def has_coloured_palette(picture: Image.Image) -> bool:
-    """Whether values are indices of colours, as in class masks; a grey palette is that of a compressed grey picture."""
-    if picture.mode != "P":
+def has_coloured_palette(image: Image.Image) -> bool:
+    """Return True if pixels are indices of colours, as in class masks; a grey palette only compresses a grey image."""
+    if image.mode != "P":
         return False
-    colours = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
+    colours = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
     return bool((np.ptp(colours, axis=1) > 3).any())
+
+
+def read_class_names(predictions: Path, classes: int | None = None) -> list[str]:
+    """Read `classes.txt` in a folder of predictions: one name a line, background first.
+
+    Returns:
+        The names; none if there is no such file.
+
+    Raises:
+        InputError: not text, not as many names as `classes`, or a name twice.
+    """
+    file = predictions / "classes.txt"
+    if not file.is_file():
+        return []
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").strip().splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8 text") from error
+    if classes and len(names) != classes:
+        raise InputError(f"{file}: names {len(names)} classes, but classes is {classes}")
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise InputError(f"{file}: names {repeated!r} twice")
+    return names
+
+
+def with_class_names(pairs: list[EvaluationPair], masks: Path, names: Sequence[str]) -> list[EvaluationPair]:
+    """Return the pairs with polygons read again, so that their labels become indices of `names`."""
+    if not names or not any(isinstance(pair.mask, Polygons) for pair in pairs):
+        return pairs
+    drawn = {pair.image: pair.mask for listed in find_pairs(masks, names).pairs.values() for pair in listed}
+    return [replace(pair, mask=drawn[pair.image]) if pair.image in drawn else pair for pair in pairs]

@@ -1,22 +1,22 @@
-"""The HTML pages, charts and figures that all reports use."""
+"""The HTML pages, charts and figures of all reports."""
 
-from .charts import curves
-from .page import (
+from .charts import curves, histogram, twentieths
+from .formatting import format_duration, format_score
+from .images import (
+    NUM_BEST,
+    NUM_WORST,
     OUTCOMES,
     UNLABELLED,
     classes_image,
     figure,
-    histogram,
-    legend,
     load_or_blank,
     outcome_image,
-    page,
-    tile,
-    twentieths,
     worst_and_best,
 )
+from .page import facts, legend, page, tile
 
 __all__ = [
-    "OUTCOMES", "UNLABELLED", "classes_image", "curves", "figure", "histogram", "legend", "load_or_blank",
-    "outcome_image", "page", "tile", "twentieths", "worst_and_best",
+    "NUM_BEST", "NUM_WORST", "OUTCOMES", "UNLABELLED", "classes_image", "curves", "facts", "figure", "format_duration",
+    "format_score", "histogram", "legend", "load_or_blank", "outcome_image", "page", "tile", "twentieths",
+    "worst_and_best",
 ]  # fmt: skip

@@ -1,23 +1,7 @@
-"""What the reports are made of: a page that needs no other file, tiles, figures, legends, a histogram."""
+"""A report as one HTML file that needs no other, and the elements of its text."""
 
-import base64
 import html
-import io
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from ..data import class_colours, read_image
-
-Item = TypeVar("Item")
-THUMBNAIL = 300
-FOUND, MISSED, WRONG = (0, 158, 115), (230, 159, 0), (213, 44, 90)
-OUTCOMES = (("found", FOUND), ("missed", MISSED), ("wrongly found", WRONG))
-UNLABELLED = (200, 200, 200)
+from collections.abc import Iterable, Sequence
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #fbfbfa; --fg: #1d2328; --dim: #616b75; --card: #fff; --line: #dfe3e6;
@@ -66,7 +50,12 @@ svg { width: 100%; max-width: 640px; height: auto; } svg text { fill: var(--dim)
 
 
 def page(title: str, body: str) -> str:
-    """A whole HTML document; `title` is plain text, `body` is HTML."""
+    """Return a whole HTML document.
+
+    Args:
+        title: plain text.
+        body: HTML.
+    """
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{html.escape(title)}</title><style>{STYLE}</style></head><body>
@@ -77,86 +66,23 @@ def page(title: str, body: str) -> str:
 
 
 def tile(value: str, name: str, meaning: str) -> str:
-    """A number that stands out, for a `<div class="tiles">`; all plain text."""
+    """Return a large number with its name and meaning, all plain text, for a `<div class="tiles">`."""
     value, name, meaning = map(html.escape, (value, name, meaning))
     return f'<div class="tile"><b>{value}</b>{name}<p class="dim">{meaning}</p></div>'
 
 
 def legend(entries: Iterable[tuple[str, Sequence[int]]]) -> str:
-    """A line of words, plain text, each with its RGB colour in front."""
+    """Return a line of labels, plain text, each after a square of its RGB colour."""
     return "".join(
-        f'<span class="key" style="background: rgb({r}, {g}, {b})"></span>{html.escape(word)}'
-        for word, (r, g, b) in entries
+        f'<span class="key" style="background: rgb({r}, {g}, {b})"></span>{html.escape(label)}'
+        for label, (r, g, b) in entries
     )
 
 
-def thumbnail(picture: Image.Image) -> str:
-    """A data URI of the picture, RGB or grey, as a small JPEG."""
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def figure(pictures: Sequence[Image.Image], name: str, figure_text: str) -> str:
-    """One to three pictures side by side for a `<div class="grid">`, their name and a number below, plain text."""
-    images = "".join(f'<img alt="" src="{thumbnail(picture)}">' for picture in pictures)
-    beside = {2: "two", 3: "three"}.get(len(pictures), "")
-    return (
-        f'<figure><div class="{beside}">{images}</div>'
-        f"<figcaption><b>{html.escape(figure_text)}</b>{html.escape(name)}</figcaption></figure>"
+def facts(rows: Iterable[tuple[str, str]], wide: bool = False) -> str:
+    """Return a list of names and values, plain text, in two columns, or in one if the values are `wide`."""
+    cells = "".join(
+        f'<div><span class="dim">{html.escape(name)}</span><span>{html.escape(value)}</span></div>'
+        for name, value in rows
     )
-
-
-def histogram(counts: Sequence[int], name: str) -> str:
-    """How many values lie in each twentieth of [0, 1] as twenty bars, as SVG; `name` says of what."""
-    width, base, step = 640, 156, 31
-    parts = [f'<line x1="10" x2="630" y1="{base}" y2="{base}" stroke="var(--line)"/>']
-    for i, count in enumerate(counts):
-        left, tall = 10 + i * step, 130 * count / max(counts)
-        if count:
-            parts.append(
-                f'<rect x="{left + 1}" y="{base - tall:.1f}" width="{step - 2}" height="{tall:.1f}" rx="2" '
-                f'fill="var(--bar)"><title>{i / 20:.2f} to {(i + 1) / 20:.2f}: {count}</title></rect>'
-                f'<text x="{left + step / 2}" y="{base - tall - 5:.1f}" text-anchor="middle">{count}</text>'
-            )
-    parts += [
-        f'<text x="{10 + v * 620:.0f}" y="174" text-anchor="middle">{v:g}</text>' for v in (0, 0.25, 0.5, 0.75, 1)
-    ]
-    label = html.escape(f"Histogram of {name}")
-    return f'<svg viewBox="0 0 {width} 180" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-
-
-def twentieths(values: Sequence[float]) -> list[int]:
-    """How many values lie in each twentieth of [0, 1]."""
-    return [int(count) for count in np.histogram(values, bins=20, range=(0, 1))[0]]
-
-
-def worst_and_best(items: Iterable[Item], value: Callable[[Item], float]) -> tuple[list[Item], list[Item]]:
-    """Up to 12 items of the lowest value and up to 8 of the highest, from the extreme inwards; none is in both."""
-    ordered = sorted(items, key=value)
-    return ordered[: min(12, (len(ordered) + 1) // 2)], ordered[::-1][: min(8, len(ordered) // 2)]
-
-
-def load_or_blank(image: Path | None, size: tuple[int, int]) -> Image.Image:
-    """The RGB picture at (width, height), or a dark plane where there is none."""
-    return Image.new("RGB", size, (40, 40, 40)) if image is None else read_image(image).resize(size)
-
-
-def outcome_image(picture: Image.Image, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Image.Image:
-    """The picture in grey, and over it what was found, missed and wrongly found; `found` and `truth` are (H, W)."""
-    outcome = np.where(found, np.where(truth, 1, 3), np.where(truth, 2, 0))
-    return _tinted(picture, outcome, np.array([(0, 0, 0), FOUND, MISSED, WRONG]))
-
-
-def classes_image(picture: Image.Image, indices: NDArray[np.uint8]) -> Image.Image:
-    """The picture in grey, and over it the colours of the class indices (H, W), not of 0; 255 is light grey."""
-    return _tinted(picture, indices, np.vstack([class_colours(255), UNLABELLED]))
-
-
-def _tinted(picture: Image.Image, indices: NDArray[np.integer], colours: NDArray[np.integer]) -> Image.Image:
-    shown = np.asarray(picture.convert("L").convert("RGB")).astype(np.float32)  # grey, so that the colours stand out
-    where = indices > 0
-    shown[where] = 0.4 * shown[where] + 0.6 * colours[indices[where]].astype(np.float32)
-    return Image.fromarray(shown.round().astype(np.uint8))
+    return f'<div class="facts{" one" if wide else ""}">{cells}</div>'

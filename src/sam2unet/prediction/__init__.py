@@ -1,10 +1,12 @@
-"""From pictures to masks: the Predictor, what it writes, and whole folders."""
+"""From images to masks: the Predictor, its outputs, and whole folders. Imports no torch."""
 
 from ..data import MAX_PIXELS
 from .drawing import cutout, mask_image, overlay
-from .folder import FolderResult, Inputs, find_inputs, predict_folder, predict_to
+from .folder import FolderResult, predict_folder
+from .inputs import Inputs, find_inputs
 from .outputs import Outputs
 from .predictor import Prediction, Predictor
+from .stream import predict_to
 from .views import Views
 
 __all__ = [

@@ -1,39 +1,43 @@
 """What is written of a prediction: masks, maps, overlays, cut-outs."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from ..card import Card
 from ..errors import InputError
-from ..files import atomic_path
 from .components import MaskArray, check_scipy, remove_small
-from .drawing import cutout, mask_image, overlay, soft_edge
-from .predictor import Prediction, chosen
+from .drawing import cutout, edge_alpha, mask_image, overlay
 from .tables import TABLES
+
+if TYPE_CHECKING:
+    from .predictor import Prediction
 
 FOLDERS = {
     "overlay": "overlays", "probability": "probability", "probability16": "probability16", "npy": "npy",
     "cutout": "cutouts",
 }  # fmt: skip
-"""Of what is written for each picture beside its mask; the other kinds are one file of all."""
+"""Kinds of output that are written per image beside its mask -> their folders; the other kinds are tables."""
+MAP_TYPES = {"probability": np.uint8, "probability16": np.uint16}
+"""Kinds of map -> their integer types, whose maximum stands for probability 1."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What to write of predictions.
+    """Which outputs to write, and how masks are made.
 
     Args:
-        save: what beside the masks.
-        threshold: the probability from which a pixel counts; without meaning for several classes.
-        mask_bits: 8, or 1, which only masks of one class can have.
-        min_part: parts of the mask with fewer pixels are taken out.
-        min_hole: holes with fewer are filled.
+        save: outputs besides the masks: "overlay", "probability", "probability16", "npy", "cutout", "table", "rle",
+            "polygons".
+        threshold: lowest probability of foreground, 0 to 1; ignored for several classes.
+        mask_bits: bits per pixel of masks: 8, or 1 for one class only.
+        min_part: remove connected components of fewer pixels.
+        min_hole: fill holes of fewer pixels.
 
     Raises:
-        InputError: out of range.
+        InputError: a value is out of range or unknown, or scipy is needed and not installed.
     """
 
     save: frozenset[str] = frozenset()
@@ -56,69 +60,86 @@ class Outputs:
         if self.min_part < 0 or self.min_hole < 0:
             raise InputError("min_part and min_hole count pixels: they must be 0 or more")
 
-    def files(self, name: str, card: Card) -> dict[str, str]:
-        """What is written of a picture, below the folder of outputs: kinds by file, the mask's last."""
-        found: dict[str, str] = {}
-        for kind, folder in FOLDERS.items():
-            if kind in self.save and kind.startswith("probability") and card.classes > 1:
-                found |= {f"{folder}/{i}/{name}.png": f"{kind}.{i}" for i in range(card.classes)}
-            elif kind in self.save:
-                found[f"{folder}/{name}.{'npy' if kind == 'npy' else 'png'}"] = kind
-        return found | {f"{name}.png": "mask"}
-
-    def draw(self, prediction: Prediction, card: Card, kept: MaskArray | None = None) -> dict[str, Image.Image]:
-        """Pictures by kind, as `files` names them, in one pass over the probabilities; not "npy".
+    def files(self, name: str, classes: int) -> dict[str, str]:
+        """List the files of an image.
 
         Args:
-            kept: a mask to go by instead of the prediction's own.
+            name: of the image, without suffix.
+            classes: of the network.
+
+        Returns:
+            File below the output folder -> kind, as `draw` names them; the mask is last.
         """
-        height, width = prediction.image.height, prediction.image.width
-        several = card.classes > 1
-        mask: MaskArray = np.empty((height, width), np.uint8 if several else np.bool_)
-        maps = {
-            kind: np.empty((card.classes, height, width), np.uint16 if kind == "probability16" else np.uint8)
-            for kind in ("probability", "probability16") if kind in self.save
-        }  # fmt: skip
-        edge = np.full((height, width), 255, np.uint8) if "cutout" in self.save else None
-        for rows, strip in prediction.strips():
-            mask[rows] = chosen(strip, self.threshold)
-            for values in maps.values():
-                values[:, rows] = (strip * np.iinfo(values.dtype).max).round()
-            if edge is not None and not several:
-                edge[rows] = soft_edge(strip[0], self.threshold)
-        found = mask
-        if kept is not None:
-            mask = kept
+        files: dict[str, str] = {}
+        for kind, folder in FOLDERS.items():
+            if kind in self.save and kind in MAP_TYPES and classes > 1:
+                files |= {f"{folder}/{i}/{name}.png": f"{kind}.{i}" for i in range(classes)}
+            elif kind in self.save:
+                files[f"{folder}/{name}.{'npy' if kind == 'npy' else 'png'}"] = kind
+        return files | {f"{name}.png": "mask"}
+
+    def draw(self, prediction: "Prediction", existing: MaskArray | None = None) -> dict[str, Image.Image]:
+        """Draw a prediction's outputs in one pass over its probabilities; all but "npy" and tables.
+
+        Args:
+            prediction: of one image.
+            existing: a mask (H, W) to use instead of the prediction's own.
+
+        Returns:
+            Kind -> image; "mask" is always there, maps of several classes are "probability.0" and so on.
+        """
+        classes, source = prediction.classes, prediction.image
+        rasters = Rasters.of(prediction, self.threshold, self.save)
+        mask, alpha = rasters.mask, rasters.alpha
+        if existing is not None:
+            mask = existing
         elif self.min_part > 1 or self.min_hole > 1:
             mask = remove_small(mask, self.min_part, self.min_hole)
-        if edge is not None and mask is not found:
-            edge[found == 0] = 255  # of filled holes
-        drawn = {
-            f"{kind}.{i}" if several else kind: Image.fromarray(plane)
-            for kind, planes in maps.items() for i, plane in enumerate(planes)
+        if alpha is not None and mask is not rasters.mask:
+            alpha[rasters.mask == 0] = 255  # filled holes are opaque
+        images = {
+            f"{kind}.{i}" if classes > 1 else kind: Image.fromarray(plane)
+            for kind, planes in rasters.maps.items() for i, plane in enumerate(planes)
         }  # fmt: skip
         if "overlay" in self.save:
-            drawn["overlay"] = overlay(prediction.image, mask, card.classes)
-        if edge is not None:
-            drawn["cutout"] = cutout(prediction.image, mask, edge)
-        picture = mask_image(mask, card.classes)
-        return drawn | {"mask": picture if self.mask_bits == 8 else Image.fromarray(np.asarray(mask, np.bool_))}
+            images["overlay"] = overlay(source, mask, classes)
+        if alpha is not None:
+            images["cutout"] = cutout(source, mask, alpha)
+        drawn = mask_image(mask, classes)
+        return images | {"mask": drawn if self.mask_bits == 8 else Image.fromarray(np.asarray(mask, np.bool_))}
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture that appears under its name only when complete."""
-    with atomic_path(path) as partial:
-        picture.save(partial)
+@dataclass(frozen=True)
+class Rasters:
+    """Arrays of an image's size that are made of its probabilities."""
 
+    mask: MaskArray
+    """(H, W)."""
+    maps: dict[str, NDArray[Any]]
+    """Kind of map -> integers (classes, H, W)."""
+    alpha: NDArray[np.uint8] | None
+    """(H, W) opacity of a cut-out inside the mask; None unless one is wanted."""
 
-def save_array(prediction: Prediction, path: Path) -> None:
-    """Write the probabilities as float32, (H, W) or (classes, H, W), strip by strip."""
-    shape = (prediction.logits.shape[1], prediction.image.height, prediction.image.width)
-    with atomic_path(path) as partial, partial.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape if shape[0] > 1 else shape[1:]}
-        np.lib.format.write_array_header_1_0(file, header)
-        begin = file.tell()
+    @classmethod
+    def of(cls, prediction: "Prediction", threshold: float, kinds: frozenset[str] = frozenset()) -> "Rasters":
+        """Fill the arrays strip by strip, so that the probabilities are never in memory as a whole.
+
+        Args:
+            prediction: of one image.
+            threshold: lowest probability of foreground; with several classes the likeliest class is taken.
+            kinds: outputs that are wanted besides the mask.
+        """
+        classes, several = prediction.classes, prediction.classes > 1
+        shape = prediction.image.height, prediction.image.width
+        mask: MaskArray = np.empty(shape, np.uint8 if several else np.bool_)
+        maps: dict[str, NDArray[Any]] = {
+            kind: np.empty((classes, *shape), dtype) for kind, dtype in MAP_TYPES.items() if kind in kinds
+        }
+        alpha = np.full(shape, 255, np.uint8) if "cutout" in kinds else None
         for rows, strip in prediction.strips():
-            for index, plane in enumerate(strip):
-                file.seek(begin + 4 * shape[2] * (shape[1] * index + rows.start))
-                file.write(plane.astype("<f4", copy=False).tobytes())
+            mask[rows] = strip.argmax(axis=0) if several else strip[0] >= threshold
+            for values in maps.values():
+                values[:, rows] = (strip * np.iinfo(values.dtype).max).round()
+            if alpha is not None and not several:
+                alpha[rows] = edge_alpha(strip[0], threshold)
+        return cls(mask, maps, alpha)

@@ -1,113 +1,147 @@
-"""Predictor: from pictures to probabilities at their own size."""
+"""Predictor: from images to probabilities at their own size."""
 
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import MAX_PIXELS, pixel_count, read_image, to_rgb
+from ..data import MAX_PIXELS, read_image, to_rgb
 from ..errors import InputError
 from ..runtime import Backend, Precision, Runtime, open_runtime, probabilities
-from .drawing import cutout, overlay, soft_edge
-from .views import Grid, Views
+from .components import MaskArray
+from .outputs import Outputs, Rasters
+from .reading import READERS, ImageInput, ReadAhead
+from .views import Grid, ImageViews, Views
 
 if TYPE_CHECKING:
     from ..network import SAM2UNet
 
-Picture = str | Path | Image.Image | NDArray[np.uint8]
-PIXELS_AHEAD = 1 << 25
-"""Pictures are read ahead and wait to be written up to so many pixels; larger ones go one by one."""
-STRIP = 1 << 20
-"""Values of a strip of probabilities."""
+VALUES_PER_STRIP = 1 << 20
+"""Probabilities are computed in strips of rows of about this many values."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one picture, at the picture's own size."""
+    """The network's result for one image, at the image's own size."""
 
     image: Image.Image
-    """The picture as it was read, RGB."""
+    """The image as it was read, RGB."""
     logits: NDArray[np.float32]
-    """(tiles, classes, h, w) at the network's size; many tiles, once they would take more, as one of the picture's."""
+    """(tiles, classes, h, w) at the network's input size. Many small tiles that would take more memory than that are
+    stored as one tile (1, classes, H, W) of the image's size."""
     grid: Grid
-    """Where the tiles lie."""
+    """Where the tiles lie in the image."""
+
+    @property
+    def classes(self) -> int:
+        """1 for foreground against background; else the number of classes, background included."""
+        classes: int = self.logits.shape[1]
+        return classes
 
     @cached_property
     def probability(self) -> NDArray[np.float32]:
-        """(H, W) in [0, 1]; with several classes (classes, H, W), summing to 1.
+        """Probability of foreground, (H, W) in [0, 1]; of several classes (classes, H, W), summing to 1.
 
         Logits are resized bilinearly before the sigmoid or softmax, as published.
         """
-        result = np.empty((self.logits.shape[1], self.image.height, self.image.width), np.float32)
+        result = np.empty((self.classes, self.image.height, self.image.width), np.float32)
         for rows, strip in self.strips():
             result[:, rows] = strip
         return result[0] if len(result) == 1 else result
 
-    def mask(self, threshold: float = 0.5) -> NDArray[np.bool_] | NDArray[np.uint8]:
-        """(H, W) bool, true where the probability reaches `threshold`; with several classes the likeliest index."""
-        several = self.logits.shape[1] > 1
-        result: NDArray[np.bool_] | NDArray[np.uint8]
-        result = np.empty((self.image.height, self.image.width), np.uint8 if several else np.bool_)
-        for rows, strip in self.strips():
-            result[rows] = chosen(strip, threshold)
-        return result
+    def mask(self, threshold: float = 0.5) -> MaskArray:
+        """Compute the mask.
+
+        Args:
+            threshold: lowest probability of foreground; ignored for several classes.
+
+        Returns:
+            (H, W) bool; for several classes uint8 indices of the likeliest class.
+        """
+        return Rasters.of(self, threshold).mask
 
     def overlay(self, threshold: float = 0.5) -> Image.Image:
-        """The picture with the mask tinted over it and outlined."""
-        return overlay(self.image, self.mask(threshold), self.logits.shape[1])
+        """Draw the image with the mask tinted and outlined, RGB.
+
+        Raises:
+            InputError: the threshold is not from 0 to 1, or scipy is not installed.
+        """
+        return self._draw("overlay", threshold)
 
     def cutout(self, threshold: float = 0.5) -> Image.Image:
-        """The picture, transparent outside the mask (of several classes: where it is background)."""
-        edge = soft_edge(self.probability, threshold) if self.logits.shape[1] == 1 else None
-        return cutout(self.image, self.mask(threshold), edge)
+        """Draw the image as RGBA, transparent outside the mask; for several classes where background is likeliest.
+
+        Raises:
+            InputError: the threshold is not from 0 to 1.
+        """
+        return self._draw("cutout", threshold)
+
+    def _draw(self, kind: str, threshold: float) -> Image.Image:
+        return Outputs(frozenset({kind}), threshold).draw(self)[kind]
 
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Some rows, and their probabilities (classes, rows, W): what large pictures are made of in little memory."""
+        """Yield slices of rows and their probabilities (classes, rows, W): large images fit in little memory."""
         width, height = self.image.size
-        step = max(1, STRIP // (width * self.logits.shape[1]))
+        step = max(1, VALUES_PER_STRIP // (width * self.classes))
         for top in range(0, height, step):
             bottom = min(height, top + step)
             yield slice(top, bottom), probabilities(self.grid.blend(self.logits, top, bottom))
 
 
-def chosen(probability: NDArray[np.float32], threshold: float) -> NDArray[np.bool_] | NDArray[np.intp]:
-    """Probabilities (classes, H, W) -> a mask (H, W), as `Prediction.mask` has it."""
-    return probability.argmax(axis=0) if len(probability) > 1 else probability[0] >= threshold
+@dataclass(frozen=True)
+class Prepared:
+    """An image ready for the network."""
 
-
-Ready = tuple[Image.Image, Grid, list[NDArray[np.uint8]]]
-"""A picture as it was read, its tiles, and what the network is shown of it, by scale; nothing yet of tiles."""
+    views: ImageViews
+    rendered: list[NDArray[np.uint8]]
+    """The whole image at each scale; empty if it is predicted in tiles, which are rendered row by row."""
 
 
 class Predictor:
     """Predicts masks with a trained network.
 
+    What OpenVINO compiled is cached by the model file's SHA-256: from the second start on neither torch nor the trunk's
+    file is needed.
+
     Args:
         model: a model file, an upstream SAM2-UNet .pth, an exported .onnx or .xml, or a network.
-        device: "auto" (CUDA, else Apple's MPS, else the CPU), or one of torch's names.
+        device: "auto" (CUDA, else Apple's MPS, else the CPU), or a device's name in torch.
         backend: "auto" (the fastest that is installed for the device), "torch", "openvino" or "onnxruntime".
         precision: "auto" (bf16 where the hardware has it and the backend uses it, else float32), "float32" or "bf16".
-        trunk_weights: where the frozen trunk is that the model file leaves out; see `load_model`.
-        batch_size: pictures, or tiles of them, per pass; default 1 on a CPU, 8 elsewhere.
-        views: tiles, flips, scales and letterboxes; default the whole picture once, as the network was trained.
-        max_pixels: a larger file is taken for a decompression bomb.
-
-    What OpenVINO compiled is kept in the user's cache by the file's SHA-256: from the second start on neither torch nor
-    the trunk's file is needed.
+        trunk_weights: file of the frozen trunk that the model file leaves out; see `load_model`.
+        batch_size: images or tiles per forward pass; default 1 on a CPU, 8 elsewhere. It is halved when a GPU runs
+            out of memory.
+        views: tiles, mirrored views, scales and letterboxes; default the whole image once, as the network was trained.
+        max_pixels: image files with more pixels are refused as decompression bombs.
 
     Raises:
-        InputError: the file can't be used, the backend isn't installed, or the device isn't there.
+        InputError: the file can't be used, the backend isn't installed, or the device doesn't exist.
+
+    Example:
+        A random network, and an image of 48x80 pixels:
+
+        >>> from dataclasses import replace
+        >>> import numpy as np
+        >>> from sam2unet import Predictor, SAM2UNet
+        >>> model = SAM2UNet("tiny").eval()
+        >>> model.card = replace(model.card, size=(64, 64))
+        >>> predictor = Predictor(model, device="cpu", backend="torch")
+        >>> prediction = predictor.predict(np.zeros((48, 80, 3), np.uint8))
+        >>> prediction.probability.shape, prediction.probability.dtype
+        ((48, 80), dtype('float32'))
+        >>> prediction.mask(threshold=0.5).shape, prediction.mask().dtype
+        ((48, 80), dtype('bool'))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, the options of a public class
         self,
         model: "SAM2UNet | str | Path",
         device: str = "auto",
@@ -122,178 +156,145 @@ class Predictor:
         for name, number in (("batch_size", batch_size), ("max_pixels", max_pixels)):
             if number is not None and number < 1:
                 raise InputError(f"{name} is {number}: it must be 1 or more")
-        opened = partial(open_runtime, model, device, backend, precision, trunk_weights)
-        self.backend = opened()
+        open_for_size = partial(open_runtime, model, device, backend, precision, trunk_weights)
+        self.backend = open_for_size()
         self.card = self.backend.metadata.card
         self.views, self.max_pixels = views, max_pixels
         self.batch_size = batch_size or (1 if self.backend.device == "cpu" else 8)
-        self.sizes = views.sizes(self.card.size)
-        self._by_size = {
-            size: self.backend if size == self.card.size or self.backend.any_size else opened(size)
-            for size in set(self.sizes)
+        self._sizes = views.sizes(self.card.size)
+        self._runtimes = {
+            size: self.backend if size == self.card.size or self.backend.any_size else open_for_size(size)
+            for size in set(self._sizes)
         }
 
-    def predict(self, picture: Picture) -> Prediction:
-        """Predict one picture: a path, a PIL image, or an array (H, W, 3) of uint8.
+    def predict(self, image: ImageInput) -> Prediction:
+        """Predict one image.
+
+        Args:
+            image: a path, a PIL image, or an RGB array (H, W, 3) of uint8.
 
         Raises:
-            InputError: the file is broken or no picture, or the array has another shape or type.
+            InputError: the file is broken or no image, or the array has another shape or dtype.
         """
-        return self._predict_batch([self._ready(picture)])[0]
+        return self._predict_batch([self._prepare(image)])[0]
 
-    def predict_many(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
-        """Predict a stream of pictures in order, reading ahead; memory stays that of a few.
+    def predict_many(self, images: Iterable[ImageInput]) -> Iterator[Prediction]:
+        """Predict a stream of images in order, reading ahead; only a few are in memory.
+
+        Args:
+            images: see `predict`; read lazily.
 
         Raises:
-            InputError: at the first picture that can't be read.
+            InputError: at the first image that can't be read.
         """
-        for _, outcome in self.try_many(pictures):
-            if isinstance(outcome, InputError):
-                raise outcome
-            yield outcome
+        for result in self.predict_all(images):
+            if isinstance(result, InputError):
+                raise result
+            yield result
 
-    def try_many(
-        self, pictures: Iterable[Picture | InputError]
-    ) -> Iterator[tuple[Picture | InputError, Prediction | InputError]]:
-        """Like `predict_many`, with each picture; one that can't be read gives its error and the rest goes on."""
-        stream, end = iter(pictures), object()
-        following: Any = next(stream, end)
-        ahead: deque[tuple[Picture | InputError, Future[Ready | InputError], int]] = deque()
-        with ThreadPoolExecutor(max_workers=2) as pool:
+    def predict_all(self, images: Iterable[ImageInput]) -> Iterator[Prediction | InputError]:
+        """Predict a stream like `predict_many`, but yield the error of an image that can't be read, and go on."""
+        with ThreadPoolExecutor(READERS) as executor:
+            reader = ReadAhead(images, self._prepare, executor)
+            reader.fill(self.batch_size)
+            while batch := reader.take(self.batch_size):
+                predictions = iter(self._try_batch([image for image in batch if isinstance(image, Prepared)]))
+                results = deque(image if isinstance(image, InputError) else next(predictions) for image in batch)
+                del batch, predictions  # each result is released as soon as the caller is done with it
+                while results:
+                    yield results.popleft()
+                reader.fill(self.batch_size)
 
-            def read_ahead(held: int) -> None:
-                nonlocal following
-                held += sum(pixels for *_, pixels in ahead)
-                while following is not end and len(ahead) < self.batch_size + 1:
-                    pixels = self._pixels(following)
-                    if held and held + pixels > PIXELS_AHEAD:
-                        break
-                    held += pixels
-                    ahead.append((following, pool.submit(self._try_ready, following), pixels))
-                    following = next(stream, end)
+    def read(self, image: ImageInput) -> Image.Image:
+        """Read an image as 8-bit RGB.
 
-            read_ahead(0)
-            while ahead:
-                batch = [ahead.popleft() for _ in range(min(len(ahead), self.batch_size))]
-                waited = [future.result() for _, future, _ in batch]
-                read_ahead(sum(pixels for *_, pixels in batch))
-                predictions = deque(self._try_batch([r for r in waited if not isinstance(r, InputError)]))
-                outcomes = deque(
-                    (picture, read if isinstance(read, InputError) else predictions.popleft())
-                    for (picture, *_), read in zip(batch, waited, strict=True)
-                )
-                del batch, waited  # what is given away is not held
-                while outcomes:
-                    yield outcomes.popleft()
-                read_ahead(0)
-
-    def read(self, picture: Picture) -> Image.Image:
-        """The picture as 8-bit RGB.
+        Args:
+            image: see `predict`.
 
         Raises:
-            InputError: as `predict` says.
+            InputError: see `predict`.
         """
-        if isinstance(picture, Image.Image):
-            return to_rgb(picture, self.card.normalise_range)
-        if isinstance(picture, str | Path):
-            return read_image(picture, self.card.normalise_range, self.max_pixels)
-        if not isinstance(picture, np.ndarray):
-            raise InputError(f"a picture must be a path, a PIL image or an array, not {type(picture).__name__}")
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
-            raise InputError(f"an array must be (H, W, 3) uint8, not {picture.shape} {picture.dtype}")
-        return Image.fromarray(picture)
+        if isinstance(image, Image.Image):
+            return to_rgb(image, self.card.normalise_range)
+        if isinstance(image, str | Path):
+            return read_image(image, self.card.normalise_range, self.max_pixels)
+        if not isinstance(image, np.ndarray):
+            raise InputError(f"an image must be a path, a PIL image or an array, not {type(image).__name__}")
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise InputError(f"an array must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        return Image.fromarray(image)
 
-    def _pixels(self, picture: Picture | InputError) -> int:
-        if isinstance(picture, str | Path):
-            return pixel_count(picture)
-        if isinstance(picture, Image.Image):
-            return picture.width * picture.height
-        return picture.size // 3 if isinstance(picture, np.ndarray) else 0
+    def _prepare(self, image: ImageInput) -> Prepared:
+        views = self.views.of(self.read(image), self.card)
+        return Prepared(views, [] if self.views.tile else views.render(0))
 
-    def _ready(self, picture: Picture) -> Ready:
-        image = self.read(picture)
-        grid = self.views.grid(image.height, image.width)
-        return image, grid, [] if self.views.tile else self._show(image, grid, 0)
-
-    def _try_ready(self, picture: Picture | InputError) -> Ready | InputError:
-        try:
-            return picture if isinstance(picture, InputError) else self._ready(picture)
-        except InputError as error:
-            return error
-        except MemoryError:
-            return InputError(f"{picture}: there is not enough memory for it")
-
-    def _show(self, image: Image.Image, grid: Grid, row: int) -> list[NDArray[np.uint8]]:
-        colour = [round(255 * value) for value in self.card.mean]
-        return [self.views.show(image, grid, row, size, colour) for size in self.sizes]
-
-    def _try_batch(self, batch: list[Ready]) -> list[Prediction | InputError]:
+    def _try_batch(self, batch: list[Prepared]) -> list[Prediction | InputError]:
+        """Predict a batch; if that fails, predict the images one by one, so that only those that fail are lost."""
         try:
             return [*self._predict_batch(batch)]
         except (InputError, MemoryError) as error:
             if len(batch) > 1:
-                return [outcome for ready in batch for outcome in self._try_batch([ready])]
-            return [error if isinstance(error, InputError) else InputError("there is not enough memory for it")]
+                return [result for image in batch for result in self._try_batch([image])]
+            return [error if isinstance(error, InputError) else InputError("not enough memory to predict it")]
 
-    def _predict_batch(self, batch: list[Ready]) -> list[Prediction]:
+    def _predict_batch(self, batch: list[Prepared]) -> list[Prediction]:
         if not batch:
             return []
         if self.views.tile:
-            return [self._predict_tiles(image, grid) for image, grid, _ in batch]
-        answers = self._ask([np.concatenate(shown) for shown in zip(*(shown for *_, shown in batch), strict=True)])
+            return [self._predict_tiles(image.views) for image in batch]
+        logits = self._run_scales([np.concatenate(s) for s in zip(*(image.rendered for image in batch), strict=True)])
         return [
-            Prediction(image, self.views.join([logits[i : i + 1] for logits in answers], grid, self.card.size), grid)
-            for i, (image, grid, _) in enumerate(batch)
+            Prediction(views.image, views.merge([scaled[i : i + 1] for scaled in logits]), views.grid)
+            for i, views in enumerate(image.views for image in batch)
         ]
 
-    def _predict_tiles(self, image: Image.Image, grid: Grid) -> Prediction:
-        """Row by row: what is kept of all tiles takes no more than the picture's logits."""
-        width, height = image.size
+    def _predict_tiles(self, views: ImageViews) -> Prediction:
+        """Predict row by row of tiles; the logits that are kept never have more pixels than the image."""
+        image, grid = views.image, views.grid
         tiles: list[NDArray[np.float32]] = []
         whole: NDArray[np.float32] | None = None
         for row in range(len(grid.rows.starts)):
-            logits = self.views.join(self._ask(self._show(image, grid, row)), grid, self.card.size)
-            if logits[0, 0].size * len(grid) <= width * height:
+            logits = views.merge(self._run_scales(views.render(row)))
+            if logits[0, 0].size * len(grid) <= image.width * image.height:
                 tiles.append(logits)
                 continue
             if whole is None:
-                whole = np.zeros((logits.shape[1], height, width), np.float32)
-            grid.add(whole, 0, logits, row)
+                whole = np.zeros((logits.shape[1], image.height, image.width), np.float32)
+            grid.add_row(whole, 0, logits, row)
         if whole is None:
             return Prediction(image, np.concatenate(tiles), grid)
-        return Prediction(image, whole[None], Views().grid(height, width))
+        return Prediction(image, whole[None], Views().grid(image.height, image.width))
 
-    def _ask(self, shown: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        """By scale: pictures (batch, height, width, 3) -> logits (batch, classes, height, width)."""
+    def _run_scales(self, rendered: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        """Images (batch, height, width, 3) of each scale -> their logits (batch, classes, height, width)."""
         return [
-            self.views.ask(partial(self._logits, self._by_size[size]), pictures)
-            for size, pictures in zip(self.sizes, shown, strict=True)
+            self.views.run(partial(self._run, self._runtimes[size]), images)
+            for size, images in zip(self._sizes, rendered, strict=True)
         ]
 
-    def _logits(self, runtime: Runtime, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Where a GPU's memory is too small for a batch, batches are halved until they fit, which is said."""
+    def _run(self, runtime: Runtime, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the network in batches; where a GPU's memory is too small, batches are halved until they fit."""
         most = self.batch_size
-        if len(pictures) > most:
-            parts = [self._logits(runtime, pictures[i : i + most]) for i in range(0, len(pictures), most)]
-            return np.concatenate(parts)
+        if len(images) > most:
+            return np.concatenate([self._run(runtime, images[i : i + most]) for i in range(0, len(images), most)])
         try:
-            return runtime.logits(pictures)
+            return runtime.logits(images)
         except Exception as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            if len(pictures) == 1:
+            if len(images) == 1:
                 message = f"{runtime.device}: out of memory with one image"
                 if runtime.device == "cpu":
                     raise InputError(message) from error
                 raise InputError(f"{message}; use the cpu", "device") from error
-        self.batch_size = half = len(pictures) // 2
-        logits = self._logits(runtime, pictures)
+        self.batch_size = half = len(images) // 2
+        logits = self._run(runtime, images)
         if self.batch_size == half:  # it was small enough
-            message = "%s: out of memory with %d pictures at once, going on with %d"
-            logging.getLogger("sam2unet").warning(message, runtime.device, len(pictures), half)
+            message = "%s: out of memory with %d images at once, going on with %d"
+            logging.getLogger("sam2unet").warning(message, runtime.device, len(images), half)
         return logits
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether that is what torch or ONNX Runtime mean."""
+def is_out_of_memory(error: Exception) -> bool:
+    """True if torch or ONNX Runtime report that memory is exhausted."""
     return any(words in str(error).lower() for words in ("out of memory", "failed to allocate memory"))

@@ -1,4 +1,4 @@
-"""Training: recipes, the Lightning module and data module, callbacks, runs."""
+"""Training: recipes, samples, the Lightning module, runs that can be resumed, their report."""
 
 from .recipe import Recipe, current_key, load_recipe, recipe_names, unknown_key
 from .run import Run, train

@@ -1,48 +1,43 @@
-"""What a run leaves to go on from: files that are whole or not there, a lock, and stopping in good order."""
+"""Checkpoints to resume from: the files, and the callback that writes them."""
 
-import errno
 import hashlib
-import json
 import os
 import pickle
-import platform
-import re
-import shlex
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from rich.console import Console
 
-from ..errors import InputError
+from ..errors import InputError, Stopped
 from ..files import atomic_path
+from .stopping import StopSignals
 
-SUMS = "SHA256SUMS"
-LEFTOVER = re.compile(r"\.(best|last|metrics|recipe|report|run|step-\d+|SHA256SUMS)\.\d+(\.\w+)?")
-_HELD: set[Path] = set()
+DIGESTS = "SHA256SUMS"
+RENAMED_CALLBACKS = {"KeepModels": "SaveModels", "AverageWeights": "EMA"}
+"""Names under which checkpoints of 0.1 store the state of callbacks, and those of today."""
 
 
-class ResumeFiles(CheckpointIO):
-    """The newest checkpoints in a run's `resume/`, with a list of their SHA-256 in the form of `sha256sum`."""
+class CheckpointFiles(CheckpointIO):
+    """The newest checkpoints in a run's `resume/`, with their SHA-256 in the format of `sha256sum`."""
 
     def __init__(self, run: Path):
         self.folder = run / "resume"
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of a step goes."""
+        """Return the file of the checkpoint of a step."""
         return self.folder / f"step-{step:09}.ckpt"
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint; it and its sum are complete before an older one goes.
+        """Write a checkpoint and its digest, then remove all but the newest two.
 
         Raises:
-            InputError: it can't be written, as on a full disk; the older ones are kept.
+            InputError: it can't be written, for example on a full disk; the previous ones are kept.
         """
         path = Path(path)
         try:
@@ -52,66 +47,76 @@ class ResumeFiles(CheckpointIO):
                 os.fsync(file.fileno())
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._list({path.name: digest} | {n: known for n, known in self.sums().items() if n < path.name}, 2)
-        except (OSError, RuntimeError) as error:  # torch turns what the file says into a RuntimeError
+            older = {name: known for name, known in self.digests().items() if name < path.name}
+            self._keep({path.name: digest} | older, 2)
+        except (OSError, RuntimeError) as error:  # torch raises a RuntimeError when the file can't be written
             cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-            last = next((f"; {older} is kept" for older in sorted(self.sums(), reverse=True)), "")
-            raise InputError(f"{path}: cannot be written ({cause}){last}. Make room, then --resume") from error
+            kept = next((f"; {name} is kept" for name in sorted(self.digests(), reverse=True)), "")
+            raise InputError(
+                f"{path}: cannot be written ({cause}){kept}. Free some space, then resume the run", "resume"
+            ) from error
 
-    def keep(self, count: int) -> None:
-        """Remove all but the newest."""
-        self._list(self.sums(), count)
+    def keep_newest(self) -> None:
+        """Remove all checkpoints but the newest."""
+        self._keep(self.digests(), 1)
 
-    def _list(self, sums: dict[str, str], count: int) -> None:
-        """Write down the newest of the files, and remove all others."""
-        kept = sorted(sums, reverse=True)[:count]
-        with atomic_path(self.folder / SUMS) as partial:
-            partial.write_text("".join(f"{sums[name]}  {name}\n" for name in kept), encoding="utf-8")
+    def _keep(self, digests: dict[str, str], count: int) -> None:
+        """List the newest of these files with their digests; remove all others."""
+        names = sorted(digests, reverse=True)[:count]
+        with atomic_path(self.folder / DIGESTS) as partial:
+            partial.write_text("".join(f"{digests[name]}  {name}\n" for name in names), encoding="utf-8")
         for path in self.folder.glob("step-*.ckpt"):
-            if path.name not in kept:
+            if path.name not in names:
                 path.unlink()
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        """The content of a checkpoint, on the CPU; nothing in it is run."""
+        """Return a checkpoint's content, on the CPU; unpickles nothing but tensors and plain values."""
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content["callbacks"] = {
+            RENAMED_CALLBACKS.get(name, name): state for name, state in content["callbacks"].items()
+        }
         return content
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
-    def sums(self) -> dict[str, str]:
-        """The SHA-256 of each checkpoint that was written, by name."""
+    def digests(self) -> dict[str, str]:
+        """Return the listed SHA-256 of each checkpoint by file name."""
         try:
-            lines = (self.folder / SUMS).read_text(encoding="utf-8").splitlines()
+            lines = (self.folder / DIGESTS).read_text(encoding="utf-8").splitlines()
         except OSError:
             return {}
         return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
     def names(self) -> list[str]:
-        """Of the checkpoints that are or should be there, newest first."""
-        return sorted({*self.sums(), *(path.name for path in self.folder.glob("step-*.ckpt"))}, reverse=True)
+        """Return the names of all checkpoints that exist or are listed, newest first."""
+        return sorted({*self.digests(), *(path.name for path in self.folder.glob("step-*.ckpt"))}, reverse=True)
 
-    def newest(self, warn: Callable[[str], object]) -> Path | None:
-        """The newest checkpoint that is whole; `warn` hears of newer ones that are torn or missing.
+    def find_newest(self, warn: Callable[[str], object]) -> Path | None:
+        """Return the newest intact checkpoint.
 
-        None if none was written yet, or none is whole of a run that has no model yet.
+        Args:
+            warn: gets a sentence about each newer one that is damaged or missing.
+
+        Returns:
+            The file; None if there are no checkpoints, or only damaged ones of a run that has not saved a model yet.
 
         Raises:
-            InputError: none is whole, and to begin anew would lose what is there.
+            InputError: none is intact, and starting again would replace the saved models.
         """
-        sums, names = self.sums(), self.names()
+        digests, names = self.digests(), self.names()
         for name in names:
-            fault = self._fault(self.folder / name, sums.get(name))
+            fault = self._fault(self.folder / name, digests.get(name))
             if fault is None:
                 return self.folder / name
-            warn(f"{self.folder / name}: {fault}; going on from the one before")
+            warn(f"{self.folder / name}: {fault}; resuming from the previous one")
         last = self.folder.parent / "last.safetensors"
         if names and last.exists():
             raise InputError(
-                f"{self.folder}: holds no whole checkpoint; train anew with another --out, from the last model with "
-                f"--set start_from={shlex.quote(str(last))}"
-            )
+                f"{self.folder}: contains no intact checkpoint: start another run, with start_from={last} to continue "
+                "from the last model", "out",
+            )  # fmt: skip
         return None
 
     def _fault(self, path: Path, digest: str | None) -> str | None:
@@ -128,94 +133,88 @@ class ResumeFiles(CheckpointIO):
 
 
 def step_of(checkpoint: Path | None) -> int:
-    """How many steps were made when it was written."""
+    """Return the number of optimizer steps before a checkpoint; 0 without one."""
     return int(checkpoint.stem.removeprefix("step-")) if checkpoint else 0
 
 
-def read_run_record(run: Path) -> dict[str, Any]:
-    """What a run wrote down when it began; empty if it never did."""
-    try:
-        content: dict[str, Any] = json.loads((run / "resume" / "run.json").read_text(encoding="utf-8"))
-        return content
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{run / 'resume' / 'run.json'}: damaged; start anew with another --out") from error
+class SaveCheckpoints(pl.Callback):
+    """Writes a checkpoint after each epoch, every few minutes inside one, and when a signal asks to stop.
 
+    Short epochs are not all followed by one, so that writing takes at most about a twentieth of the time.
 
-def write_run_record(run: Path, content: dict[str, Any]) -> None:
-    """Write down what a run must find again when it goes on."""
-    with atomic_path(run / "resume" / "run.json") as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Keep others out of a run's folder, and clear away what a killed process left half written.
-
-    The lock goes with the process, however it ends. Windows has none.
-
-    Raises:
-        InputError: another process, or another run in this one, holds it.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    place = run.resolve()
-    if place in _HELD:
-        raise InputError(f"{run}: in use by another run of this process; name another folder with --out")
-    with (run / ".lock").open("a+") as file:
-        _lock(run, file)
-        _HELD.add(place)
-        try:
-            for path in (*run.glob(".*"), *(run / "resume").glob(".*")):
-                if LEFTOVER.fullmatch(path.name):
-                    path.unlink()
-            yield
-        finally:
-            _HELD.remove(place)
-
-
-def _lock(run: Path, file: TextIO) -> None:
-    if os.name == "nt":
-        return
-    import fcntl
-
-    try:
-        # POSIX locks: processes that read pictures don't inherit them, so none outlives a killed run.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            return  # a file system without locks
-        file.seek(0)
-        raise InputError(
-            f"{run}: in use by another process ({file.read().strip() or 'unknown'}); wait until it is done, or "
-            "train into another folder"
-        ) from error
-    file.truncate(0)
-    file.write(f"{os.getpid()} on {platform.node()}\n")
-    file.flush()
-
-
-class StopSignals:
-    """Ctrl-C, SIGTERM and a terminal that goes ask for a stop in good order; a second Ctrl-C means it.
-
-    A second SIGTERM says nothing new: torchrun passes on one that Slurm sent to all processes already.
+    Args:
+        files: where to write.
+        minutes: longest time between two checkpoints.
+        fingerprint: text that must be the same in all processes.
+        console: gets a line when a signal arrives.
     """
 
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self._when = 0.0
+    MIN_INTERVAL = 20
+    """Time between two checkpoints after short epochs, in multiples of the time that writing one takes."""
 
-    def listen(self) -> None:
-        """In place of Lightning's handlers, which leave without a file; at the end it sets back those of before."""
-        if threading.current_thread() is not threading.main_thread():
+    def __init__(self, files: CheckpointFiles, minutes: float, fingerprint: str, console: Console):
+        self.files, self.max_seconds, self.fingerprint = files, 60 * minutes, fingerprint
+        self.signals = StopSignals(console)
+        self.saved_at, self.writing_seconds = 0.0, 0.0
+
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Check that all processes start alike: each has found the trunk and the checkpoint by itself."""
+        if trainer.world_size > 1:
+            fingerprints: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(fingerprints, self.fingerprint)
+            if len(set(fingerprints)) > 1:
+                raise InputError(
+                    "the processes found different trunks or checkpoints: give all machines the same view of the "
+                    "run's folder, and set trunk_weights to a file that all of them have"
+                )
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Install the signal handlers and start the clock."""
+        if trainer.received_sigterm:
+            raise Stopped("stopped by SIGTERM before the first step", 128 + signal.SIGTERM, self.files.folder.parent)
+        self.signals.install()
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save or stop between two steps; not after the last of an epoch, which its validation follows."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
             return
-        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
-            if number and not (number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # nohup
-                signal.signal(number, self._hear)
+        stop, due = self._stop_or_due(trainer, module, self.max_seconds)
+        if stop or due:
+            self._save(trainer)
+        if stop:
+            self._stop(trainer)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.received is None:
-            self.received, self._when = signal.Signals(number), time.monotonic()
-            os.write(2, b"\nsam2unet: stopping as soon as this step or validation is done (Ctrl-C again: at once)\n")
-        elif number == signal.SIGINT and time.monotonic() - self._when > 1:
-            raise KeyboardInterrupt
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save or stop after validation."""
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        interval = min(self.max_seconds, self.MIN_INTERVAL * self.writing_seconds)
+        stop, due = self._stop_or_due(trainer, module, interval)
+        if stop or due or last:
+            self._save(trainer)
+        if stop and not last:
+            self._stop(trainer)
+
+    def _stop_or_due(self, trainer: pl.Trainer, module: pl.LightningModule, interval: float) -> list[bool]:
+        """Whether to stop, and whether the last checkpoint is `interval` seconds old; alike in all processes."""
+        flags = torch.tensor([self.signals.received is not None, time.monotonic() - self.saved_at >= interval])
+        if trainer.world_size > 1:
+            flags = trainer.strategy.reduce(flags.float().to(module.device), reduce_op="sum") > 0
+        values: list[bool] = flags.tolist()
+        return values
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        start = time.monotonic()
+        trainer.save_checkpoint(self.files.path(trainer.global_step), weights_only=False)
+        self.saved_at = time.monotonic()
+        self.writing_seconds = self.saved_at - start
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        number = self.signals.received
+        raise Stopped(
+            f"stopped{f' by {number.name}' if number else ''} after step {trainer.global_step}, in epoch "
+            f"{trainer.current_epoch + 1} of {trainer.max_epochs}; the run is saved and can be resumed",
+            128 + (number or signal.SIGTERM), self.files.folder.parent,
+        )  # fmt: skip

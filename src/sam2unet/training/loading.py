@@ -1,24 +1,127 @@
-"""The loaders of a run, as a Lightning data module."""
+"""Batches: their order, the loaders that can resume inside an epoch, and the Lightning data module."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-from torch.utils.data import DataLoader
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
 
 from ..card import Card, nearest_multiple
 from ..data import Pair
 from ..errors import InputError
 from .augmentation import Augment, Augmentation
 from .recipe import Recipe
-from .samples import EpochBatchSampler, PairDataset, Preprocessing
+from .samples import PairDataset, Preprocessing, SampleKey
+
+
+class EpochBatchSampler(Sampler[list[SampleKey]]):
+    """The batches of one process in an epoch: shuffled by (seed, epoch), or in order.
+
+    At each step the processes together take the samples that a single process with a `world_size` times larger batch
+    would take, all resized to the same one of `sizes`, which is drawn for the step. When shuffled, all processes get
+    equally many samples.
+
+    Args:
+        length: number of samples in the dataset.
+        batch_size: samples per batch and process.
+        sizes: (height, width) in pixels, to draw from.
+        seed: of the order and the sizes; None: in order.
+        rank: index of this process.
+        world_size: number of processes.
+        min_batch: when shuffled, a last batch with fewer samples per process is dropped.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, sizes: Sequence[tuple[int, int]], seed: int | None = None,
+        rank: int = 0, world_size: int = 1, min_batch: int = 1,
+    ):  # fmt: skip
+        self.length, self.batch_size, self.sizes, self.seed = length, batch_size, sizes, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        self.start = 0
+        """First batch of the next iteration; later iterations start at 0."""
+        self.sampler = self  # where Lightning looks for set_epoch
+        last = length % (batch_size * world_size)
+        self.num_used = length - last if seed is not None and last < min_batch * world_size else length
+        if seed is not None:
+            self.num_used -= self.num_used % world_size
+        self.num_dropped = length - self.num_used
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; Lightning calls it before each one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(range(self.rank, self.num_used, self.world_size)) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        order = np.arange(self.length)
+        if self.seed is not None:
+            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
+        own = order[: self.num_used][self.rank :: self.world_size]
+        start, self.start = self.start, 0
+        for step in range(start, len(self)):
+            drawn = np.random.default_rng((self.seed or 0, self.epoch, step)).integers(len(self.sizes))
+            batch = own[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [SampleKey(self.epoch, int(i), self.sizes[int(drawn)]) for i in batch]
+
+
+def training_batches(recipe: Recipe, length: int, rank: int, world_size: int) -> EpochBatchSampler:
+    """Return the sampler of `length` training samples, in the recipe's size times each factor of `multi_scale`.
+
+    Raises:
+        InputError: the samples do not fill a single batch that batch norm can train on.
+    """
+    height, width = recipe.height_width
+    sizes = [(nearest_multiple(height * f), nearest_multiple(width * f)) for f in recipe.multi_scale]
+    # Batch norm needs two values per channel: at 32x32, stride 32 leaves one per image.
+    min_batch = 2 if (32, 32) in sizes else 1
+    sampler = EpochBatchSampler(length, recipe.batch_size, sizes, recipe.seed, rank, world_size, min_batch)
+    if recipe.batch_size < min_batch or not len(sampler):
+        raise InputError(
+            f"{length} training images are too few for a batch of {min_batch} in each of {world_size} processes, with "
+            f"size {height}x{width} and batch_size {recipe.batch_size}: use a larger size or batch_size, or more images"
+        )
+    return sampler
+
+
+class ResumableDataLoader(DataLoader[Any]):
+    """A loader whose place inside an epoch Lightning stores in checkpoints."""
+
+    batch_sampler: EpochBatchSampler
+    num_yielded = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self.num_yielded = self.batch_sampler.start
+        try:
+            for batch in super().__iter__():
+                self.num_yielded += 1
+                yield batch
+        except InputError as error:  # a worker's error has its traceback in front
+            raise InputError(str(error).strip().splitlines()[-1].partition("InputError: ")[2] or str(error)) from error
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch and the number of batches yielded in it."""
+        return {"epoch": self.batch_sampler.epoch, "taken": self.num_yielded}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue after the batches that were yielded."""
+        self.batch_sampler.epoch, self.batch_sampler.start = state["epoch"], state["taken"]
 
 
 class PairDataModule(pl.LightningDataModule):
-    """Training pairs shuffled and augmented, validation pairs in order; each process loads its own share.
+    """Loads the training pairs, shuffled and augmented, and the validation pairs, in order; each process its shard.
 
-    ResumableDataLoader are (images, masks, indices of the pairs).
+    Batches are (images (B, 3, H, W), targets (B, 1, H, W) or (B, H, W), indices of the pairs (B,)).
+
+    Args:
+        training: training pairs.
+        validation: validation pairs.
+        card: the network's card, for size, normalisation and classes.
+        recipe: for batches, augmentation and workers.
+        augment: applied after the recipe's own augmentation.
     """
 
     def __init__(
@@ -26,81 +129,41 @@ class PairDataModule(pl.LightningDataModule):
     ):
         super().__init__()
         self.recipe = recipe
-        prepared = Preprocessing(card.size, card.mean, card.std, card.classes, card.normalise_range, recipe.mask_resize)
-        augmentations: list[Augment] = [Augmentation(**recipe.augmentation), *([augment] if augment else [])]
-        self.training = PairDataset(training, prepared, recipe.seed, augmentations)
-        self.validation = PairDataset(validation, prepared)
-
-    def train_dataloader(self) -> "ResumableDataLoader":
-        """Loads at the sizes of the recipe."""
-        return self._loader(self.training, training_batches(self.recipe, len(self.training), *self._place()))
-
-    def val_dataloader(self) -> "ResumableDataLoader":
-        """Loads at the size of prediction."""
-        size, length = self.recipe.height_width, len(self.validation)
-        rank, world = self._place()
-        return self._loader(
-            self.validation, EpochBatchSampler(length, self.recipe.batch_size, [size], rank=rank, world=world)
+        preprocessing = Preprocessing(
+            card.size, card.mean, card.std, card.classes, card.normalise_range, recipe.mask_resize
         )
+        augmentations: list[Augment] = [Augmentation(**recipe.augmentation), *([augment] if augment else [])]
+        self.training = PairDataset(training, preprocessing, recipe.seed, augmentations)
+        self.validation = PairDataset(validation, preprocessing)
 
-    def _place(self) -> tuple[int, int]:
+    def train_dataloader(self) -> ResumableDataLoader:
+        """Return the loader of the training pairs, in the sizes of `multi_scale`."""
+        return self._loader(self.training, training_batches(self.recipe, len(self.training), *self._rank_and_world()))
+
+    def val_dataloader(self) -> ResumableDataLoader:
+        """Return the loader of the validation pairs, in the size of prediction."""
+        rank, world_size = self._rank_and_world()
+        sampler = EpochBatchSampler(
+            len(self.validation), self.recipe.batch_size, [self.recipe.height_width], rank=rank, world_size=world_size
+        )
+        return self._loader(self.validation, sampler)
+
+    def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(self, dataset: PairDataset, batches: EpochBatchSampler) -> "ResumableDataLoader":
+    def _loader(self, dataset: PairDataset, sampler: EpochBatchSampler) -> ResumableDataLoader:
         workers = min(self.recipe.workers, len(dataset))
         return ResumableDataLoader(
             dataset,
-            batch_sampler=batches,
+            batch_sampler=sampler,
             num_workers=workers,
-            worker_init_fn=_leave_signals_alone,
+            worker_init_fn=_ignore_signals,
             persistent_workers=workers > 0,
             pin_memory=bool(self.trainer and self.trainer.strategy.root_device.type == "cuda"),
         )
 
 
-class ResumableDataLoader(DataLoader[Any]):
-    """A loader that can go on inside an epoch, for Lightning to save and to load."""
-
-    batch_sampler: EpochBatchSampler
-    taken = 0
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.taken = self.batch_sampler.start
-        try:
-            for batch in super().__iter__():
-                self.taken += 1
-                yield batch
-        except InputError as error:  # a worker's comes with its traceback in front
-            raise InputError(str(error).strip().splitlines()[-1].partition("InputError: ")[2] or str(error)) from error
-
-    def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its batches were given."""
-        return {"epoch": self.batch_sampler.epoch, "taken": self.taken}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batches that were given."""
-        self.batch_sampler.epoch, self.batch_sampler.start = state["epoch"], state["taken"]
-
-
-def training_batches(recipe: Recipe, length: int, rank: int, world: int) -> EpochBatchSampler:
-    """The batches of a training epoch, at the recipe's size by each factor of `multi_scale`.
-
-    Raises:
-        InputError: none is large enough.
-    """
-    height, width = recipe.height_width
-    sizes = [(nearest_multiple(height * f), nearest_multiple(width * f)) for f in recipe.multi_scale]
-    smallest = 2 if (32, 32) in sizes else 1  # batch norm needs two values a channel; stride 32 leaves one a picture
-    batches = EpochBatchSampler(length, recipe.batch_size, sizes, recipe.seed, rank, world, smallest)
-    if recipe.batch_size < smallest or not len(batches):
-        raise InputError(
-            f"{length} training pictures make no batch of {max(smallest, 1)} for each of {world} processes at "
-            f"{height}x{width} and batch_size {recipe.batch_size}; use a larger size or batch_size, or more pictures"
-        )
-    return batches
-
-
-def _leave_signals_alone(worker: int) -> None:
-    """Ctrl-C and Slurm's SIGTERM reach all processes; the main one saves and then ends its workers."""
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and Slurm's SIGTERM, which reach every process, to the main one: it saves and ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""One step of training and of validation, as a Lightning module."""
+"""The training and validation step, as a Lightning module."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,42 +18,43 @@ from .recipe import Recipe
 from .validation_scores import ValidationScores
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(logits (B, classes, H, W), target) -> scalar; target (B, 1, H, W), or (B, H, W) int64, 255 where ignored."""
+"""(logits (B, classes, H, W), target) -> scalar; target (B, 1, H, W) in [0, 1], or (B, H, W) int64; 255 is ignored."""
 
 
 class SegmentationModule(pl.LightningModule):
-    """Trains what requires a gradient in the network, and scores it on the validation pictures.
+    """Trains the parameters that require a gradient, and scores the network on the validation images.
 
     Args:
         model: the network.
-        recipe: how it is trained.
-        pictures: the training pictures by index, to name them where a loss is no number.
-        validation_pictures: how many there are in all processes.
-        total_steps: of the whole run.
-        loss: of each of the three outputs; by default the structure loss.
+        recipe: learning rates, precision and the like.
+        train_images: files of the training images by index, named in errors.
+        num_val_images: number of validation images of all processes.
+        total_steps: optimizer steps of the whole run.
+        loss: loss of each of the three outputs; default the structure loss.
     """
 
-    strict_loading = False  # a file to resume from holds only what is trained
+    strict_loading = False  # checkpoints hold only what is trained
 
     def __init__(
-        self, model: SAM2UNet, recipe: Recipe, pictures: Sequence[Path], validation_pictures: int,
+        self, model: SAM2UNet, recipe: Recipe, train_images: Sequence[Path], num_val_images: int,
         total_steps: int, loss: Loss | None = None,
     ):  # fmt: skip
         super().__init__()
         self.model = model
         self.recipe = recipe
-        self.pictures = pictures
+        self.train_images = train_images
         self.loss = loss or self._structure_loss
-        self.validation_pictures, self.total_steps = validation_pictures, total_steps
-        self.scores = ValidationScores(recipe.classes, validation_pictures)
-        self.since_step: list[tuple[Tensor, Tensor]] = []
-        """Loss and pictures of the batches since the last step."""
+        self.num_val_images, self.total_steps = num_val_images, total_steps
+        self.scores = ValidationScores(recipe.classes, num_val_images)
+        self.losses: list[tuple[Tensor, Tensor]] = []
+        """Mean loss and image indices of each batch since the last optimizer step."""
         self.step_loss = math.nan
-        self.loss_sum, self.seen = 0.0, 0
-        """Over the pictures of this epoch and process."""
+        """Mean loss over the images of the last optimizer step."""
+        self.loss_sum, self.num_images = 0.0, 0
+        """Over the images of this epoch and process so far."""
 
     def on_fit_start(self) -> None:
-        """Use less memory, where this device and precision allow it."""
+        """Save memory where device and precision allow it."""
         self.model.trunk.checkpointed_blocks = num_checkpointed_blocks(
             self.recipe, self.device, len(self.model.trunk.blocks)
         )
@@ -63,90 +64,94 @@ class SegmentationModule(pl.LightningModule):
     def _structure_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
 
-    def _loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
-        """The sum of the losses of the three outputs, computed in float32 or wider."""
-        wide = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
+    def _total_loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
+        """Sum the losses of the three outputs, computed in the target's dtype but at least in float32."""
+        dtype = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
         with torch.autocast(target.device.type, enabled=False):
-            return deep_supervision_loss([x.to(wide) for x in outputs], target, self.loss)
+            return deep_supervision_loss([x.to(dtype) for x in outputs], target, self.loss)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Whatever a loss draws follows from the seed, the epoch and the batch."""
+        """Seed torch, so that a loss that draws random numbers depends on seed, epoch and batch alone."""
         place = (self.recipe.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         images, target, indices = batch
-        loss = self._loss(self.model(images, deep_supervision=True), target)
-        self.since_step.append((loss.detach(), indices))
+        loss = self._total_loss(self.model(images, deep_supervision=True), target)
+        self.losses.append((loss.detach(), indices))
         return loss
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip, and stop before a step that would spoil the weights."""
-        norm = torch.nn.utils.clip_grad_norm_(
-            [p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val or math.inf
-        )
-        spoilt = [(loss, indices) for loss, indices in self.since_step if not torch.isfinite(loss)]
-        anywhere = norm.new_tensor(float(bool(spoilt)))
-        if self.trainer.world_size > 1:  # all processes stop together
-            anywhere = self.trainer.strategy.reduce(anywhere, reduce_op="sum")
-        if anywhere or not torch.isfinite(norm):
-            batches = spoilt or ([] if anywhere else self.since_step)
-            names = ", ".join(str(self.pictures[i]) for _, indices in batches for i in indices.tolist())
-            raise InputError(
-                f"the {'loss' if anywhere else 'gradient'} became {spoilt[0][0] if spoilt else norm:.3g} in epoch "
-                f"{self.current_epoch + 1}, with {names or 'the pictures of another process'}; look at these, or "
-                "train with a lower lr, adapter_init small or precision 32-true. What was saved before is kept"
-            )
-        sums = [loss.item() * len(indices) for loss, indices in self.since_step]
-        pictures = sum(len(indices) for _, indices in self.since_step)
-        self.loss_sum, self.seen, self.step_loss = self.loss_sum + sum(sums), self.seen + pictures, sum(sums) / pictures
-        self.since_step.clear()
+        """Clip the gradient; stop before a step that would make weights NaN."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val or math.inf)
+        self._check_finite(norm)
+        sums = [loss.item() * len(indices) for loss, indices in self.losses]
+        num_images = sum(len(indices) for _, indices in self.losses)
+        self.loss_sum, self.num_images = self.loss_sum + sum(sums), self.num_images + num_images
+        self.step_loss = sum(sums) / num_images
+        self.losses.clear()
         for logger in self.loggers:
-            values = {"step_loss": self.step_loss, "gradient_norm": float(norm)}
-            logger.log_metrics(values, self.global_step + 1)
+            logger.log_metrics({"step_loss": self.step_loss, "gradient_norm": float(norm)}, self.global_step + 1)
+
+    def _check_finite(self, norm: Tensor) -> None:
+        """Raise an InputError in all processes if a loss of any process, or the gradient, is not finite."""
+        bad = [(loss, indices) for loss, indices in self.losses if not torch.isfinite(loss)]
+        num_bad = norm.new_tensor(float(bool(bad)))
+        if self.trainer.world_size > 1:
+            num_bad = self.trainer.strategy.reduce(num_bad, reduce_op="sum")
+        if not num_bad and torch.isfinite(norm):
+            return
+        batches = bad or ([] if num_bad else self.losses)
+        names = ", ".join(str(self.train_images[i]) for _, indices in batches for i in indices.tolist())
+        raise InputError(
+            f"the {'loss' if num_bad else 'gradient'} became {bad[0][0] if bad else norm:.3g} in epoch "
+            f"{self.current_epoch + 1}, with {names or 'images of another process'}: check these images and masks, or "
+            "train with a lower lr, adapter_init small, or precision 32-true. The models saved before are unharmed"
+        )
 
     def mean_loss(self) -> float:
-        """Over this epoch's pictures of this process so far."""
-        return self.loss_sum / max(1, self.seen)
+        """Return the mean loss over this epoch's images of this process so far."""
+        return self.loss_sum / max(1, self.num_images)
 
     def on_train_epoch_start(self) -> None:
-        """The mean begins anew; not where a run goes on inside an epoch."""
-        self.loss_sum, self.seen = 0.0, 0
+        """Reset the mean loss; Lightning skips this hook when it resumes inside an epoch."""
+        self.loss_sum, self.num_images = 0.0, 0
 
     def on_validation_start(self) -> None:
-        """All processes validate and save with the running statistics of the first."""
-        self.scores = ValidationScores(self.recipe.classes, self.validation_pictures)
+        """Give all processes the batch-norm statistics of the first, so that they validate the model that is saved."""
+        self.scores = ValidationScores(self.recipe.classes, self.num_val_images)
         if dist.is_available() and dist.is_initialized():
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, src=0)
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> None:
-        """Scores at the size of prediction."""
+        """Add the scores of a batch."""
         images, target, indices = batch
         outputs = self.model(images, deep_supervision=True)
-        self.scores.add(outputs[0], target, indices, self._loss(outputs, target))
+        self.scores.add(outputs[0], target, indices, self._total_loss(outputs, target))
 
     def on_validation_epoch_end(self) -> None:
-        """The scores of the pictures of all processes, however many each had."""
+        """Combine the scores of all processes, which may have different numbers of images."""
         if self.trainer.world_size > 1:
             strategy = self.trainer.strategy
             self.scores.gather(lambda counts: strategy.reduce(counts.to(self.device), reduce_op="sum").cpu())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out what is frozen."""
+        """Leave out frozen parameters; add the mean loss so far."""
         frozen = {f"model.{name}" for name, p in self.model.named_parameters() if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
-        checkpoint["loss"] = {"sum": self.loss_sum, "seen": self.seen}
+        checkpoint["loss"] = {"sum": self.loss_sum, "seen": self.num_images}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on inside an epoch."""
-        self.loss_sum, self.seen = checkpoint["loss"]["sum"], checkpoint["loss"]["seen"]
+        """Restore the mean loss so far."""
+        self.loss_sum, self.num_images = checkpoint["loss"]["sum"], checkpoint["loss"]["seen"]
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a warm-up and a cosine."""
+        """Return AdamW, with separate learning rates for the trunk and the rest, and their schedule."""
         trained = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         groups = [
             {"params": [p for name, p in trained if name.startswith("trunk.") == in_trunk], "lr": lr}
@@ -161,20 +166,26 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def num_checkpointed_blocks(recipe: Recipe, device: torch.device, blocks: int) -> int:
-    """How many of the trunk's blocks are computed again on the way back; "auto": half of a big trunk's on a CPU."""
-    share = recipe.activation_checkpointing
-    if share == "auto":
-        share = 0.5 if device.type == "cpu" and recipe.trunk in ("base_plus", "large") else 0.0
-    return round(share * blocks)
+def num_checkpointed_blocks(recipe: Recipe, device: torch.device, num_blocks: int) -> int:
+    """Return the number of the trunk's blocks with activation checkpointing."""
+    fraction = recipe.activation_checkpointing
+    if fraction == "auto":
+        fraction = 0.5 if device.type == "cpu" and recipe.trunk in ("base_plus", "large") else 0.0
+    return round(fraction * num_blocks)
 
 
-def lr_factor(recipe: Recipe, step: int, total: int) -> float:
-    """What lr is multiplied by at `step` of `total`: a linear warm-up, then a cosine down to min_lr."""
-    warmup = round(recipe.warmup * total)
+def lr_factor(recipe: Recipe, step: int, total_steps: int) -> float:
+    """Return the factor of the peak learning rate: a linear warm-up, then a cosine decay down to min_lr / lr.
+
+    Args:
+        recipe: for `warmup`, `lr_schedule`, `min_lr` and `lr`.
+        step: from 0.
+        total_steps: steps of the whole run.
+    """
+    warmup = round(recipe.warmup * total_steps)
     if step < warmup:
         return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total - warmup)
+    progress = (step - warmup) / max(1, total_steps - warmup)
     if recipe.lr_schedule == "epoch":
         progress = math.floor(progress * recipe.epochs + 1e-9) / recipe.epochs
     low = recipe.min_lr / recipe.lr

@@ -1,10 +1,9 @@
 """A training run, from a folder of pairs to a model file."""
 
-import shlex
+import dataclasses
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,23 @@ import lightning.pytorch as pl
 import torch
 from rich.console import Console
 
-from ..data import DataCheck, Listing, Pair, Polygons, check_pairs, find_pairs, print_check, training_split
+from ..data import DataCheck, Listing, Pair, check_pairs, find_pairs, print_check, training_split
 from ..errors import InputError
+from ..network import SAM2UNet
 from ..progress import progress_bar
 from ..system import find_device, is_main_process, local_rank, retain_freed_memory, world_size
 from .augmentation import Augment
-from .build import build_model, build_trainer, find_trunk_weights, frozen_digest, precision_of
-from .callbacks import EMA, ProgressBar, SaveCheckpoints, SaveModels
-from .checkpoints import ResumeFiles, locked, read_run_record, step_of, write_run_record
+from .build import build_model, build_trainer, digest_frozen, find_trunk_weights, precision_of
+from .callbacks import EMA, SaveModels
+from .checkpoints import CheckpointFiles, SaveCheckpoints, step_of
+from .examples import pick_examples
 from .loading import PairDataModule, training_batches
 from .module import Loss, SegmentationModule
+from .progress import ProgressBar
 from .recipe import Recipe, load_recipe, save_recipe
-from .report import Report, environment, pick_examples
+from .report import Report, describe_environment
+from .run_folder import lock_run_folder
+from .run_record import RunRecord, changes_since, file_sizes, read_run_record, write_run_record
 
 LAST = "last.safetensors"
 
@@ -34,9 +38,10 @@ class Run:
 
     folder: Path
     metrics: dict[str, float]
-    """Of the best epoch: epoch, loss, val_loss, val_dice, val_iou, threshold, ...; of several classes each one's."""
+    """Of the best epoch: epoch, step, loss, val_loss, val_dice, val_iou, threshold, lr, seconds; for several classes
+    also val_dice/NAME and val_iou/NAME."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """The same of every epoch."""
+    """The same for every epoch."""
 
     @property
     def best(self) -> Path:
@@ -50,11 +55,11 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The HTML report."""
         return self.folder / "report.html"
 
 
-def train(
+def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all have defaults)
     data: str | Path | None = None,
     recipe: str | Path = "general",
     out: str | Path = "runs/train",
@@ -66,185 +71,248 @@ def train(
     console: Console | None = None,
     **changes: Any,
 ) -> Run:
-    """Train a SAM2-UNet on a folder of pictures and masks; what `sam2unet train` does.
+    """Train a SAM2-UNet on a folder of images and masks, or resume a run.
 
-    The trunk is frozen when its weights are given and trained when it starts from scratch, unless the recipe says
-    otherwise. Under torchrun all its processes train together.
+    The trunk is frozen if its weights come from a file and trained if it starts from scratch, unless the recipe sets
+    `train_trunk`. Under torchrun all its processes train together.
 
     Args:
         data: a folder of pairs, or one with `train`, and perhaps `val` and `test`; see `data.find_pairs`. With `resume`
-            only where the data has moved.
-        recipe: the name of a recipe, a YAML file, or a model file, whose recipe is repeated.
-        out: the run's folder: best.safetensors, last.safetensors, recipe.yaml, metrics.csv, report.html, tensorboard/,
-            resume/.
-        resume: the folder of a run to go on with; data and recipe come from it. It ends with the weights of a run that
-            was never interrupted, on a CPU in float32 bit for bit if threads and versions are the same.
+            only if the data has moved.
+        recipe: name of a recipe, a YAML file, or a model file, whose recipe is used again.
+        out: the run's folder, which receives best.safetensors, last.safetensors, recipe.yaml, metrics.csv, report.html,
+            tensorboard/ and resume/.
+        resume: folder of a run to resume; data and recipe come from it. The resumed run ends with the weights of one
+            that was never interrupted; on a CPU in float32, with the same threads and versions, bit for bit.
         device: "auto", "cpu", "cuda" or "mps".
-        loss: (logits (B, classes, H, W), target) -> scalar, in place of the structure loss; called for each of the
-            three outputs. The target is (B, 1, H, W) in [0, 1], or (B, H, W) int64 of several classes; 255 is ignored.
-        augment: (image, mask, rng) -> (image, mask), after the recipe's own: image (3, H, W) in [0, 1], mask
-            (1, H, W), or (H, W) of several classes, and a NumPy generator seeded for the sample.
-        console: where progress is shown; default the standard error stream.
+        loss: (logits (B, classes, H, W), target) -> scalar, instead of the structure loss; called for each of the three
+            outputs. The target is (B, 1, H, W) in [0, 1], for several classes (B, H, W) int64; 255 is to be ignored.
+        augment: (image, mask, rng) -> (image, mask), applied after the recipe's augmentation. The image is (3, H, W) in
+            [0, 1], the mask like the loss's target without its first dimension; rng is NumPy's, seeded for the sample.
+        console: where progress and messages are printed; default standard error.
         changes: keys of the recipe to change, such as `epochs=5`.
 
+    Returns:
+        The finished run, with the paths of its files and its metrics.
+
     Raises:
-        InputError: the data, the recipe or the folder can't be used, or the loss is no number any more.
-        Stopped: Ctrl-C or SIGTERM; what was done is saved.
+        InputError: data, recipe, device or folder can't be used, or the loss is not finite any more.
+        Stopped: Ctrl-C or SIGTERM; a checkpoint is saved.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import sam2unet
+    >>> from sam2unet.data import write_scenes
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> data, out = Path(folder.name, "data"), Path(folder.name, "run")
+    >>> write_scenes(data, train=4, test=1, side=64)
+    >>> run = sam2unet.train(data, out=out, trunk="tiny", trunk_weights="none", size=64, epochs=1, workers=0)
+    >>> run.best.is_file(), len(run.history)
+    (True, 1)
+    >>> folder.cleanup()
     """
     console = console or Console(stderr=True, highlight=False)
+    if not is_main_process():
+        console = Console(quiet=True)
     folder = Path(resume or out)
     if resume is None:
-        recipe_, run_record = start_run(folder, data, load_recipe(recipe, changes))
+        resolved, record = start_run(folder, data, load_recipe(recipe, changes))
     else:
         if changes or recipe != "general":
-            raise InputError(f"{folder}: a resumed run keeps its recipe; give no other, and no keys of it", "resume")
-        recipe_, run_record = resume_run(folder, data)
-        if "finished" in run_record:
-            if is_main_process():
-                _say(console, f"{folder}: finished. To train on: --set start_from={shlex.quote(str(folder / LAST))}")
-            return Run(folder, **run_record["finished"])
+            raise InputError(f"{folder}: a resumed run keeps its recipe: give neither a recipe nor keys of one")
+        resolved, record = resume_run(folder, data)
+        if record.finished:
+            print_line(
+                console,
+                f"{folder}: the run is finished. To train its model further, start another run with "
+                f"start_from={folder / LAST}",
+            )
+            return Run(folder, **record.finished)
     if device in ("auto", "cuda") and torch.cuda.is_available() and local_rank() is not None:
-        torch.cuda.set_device(local_rank())  # else all processes begin on the first
-    place = find_device(device)
-    listing = find_pairs(run_record["data"], recipe_.class_names if recipe_.classes > 1 else ())
-    with locked(folder) if is_main_process() else nullcontext():
-        return _train(folder, recipe_, run_record, listing, place, loss, augment, console, resume is not None)
+        torch.cuda.set_device(local_rank())  # else the first GPU would hold memory of all processes
+    torch_device = find_device(device)
+    listing = find_pairs(record.data, resolved.class_names if resolved.classes > 1 else ())
+    with lock_run_folder(folder) if is_main_process() else nullcontext():
+        return _Training(folder, resolved, record, listing, torch_device, loss, augment, console).run(bool(resume))
 
 
-def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe of a run that begins, and what it will write down."""
-    if data is None:
-        raise InputError("name a folder of pictures and masks to train on, or a run to --resume")
-    if is_main_process() and ((folder / LAST).exists() or ResumeFiles(folder).names()):
-        raise InputError(
-            f"{folder}: holds a run already; go on with --resume {shlex.quote(str(folder))}, or name another --out"
-        )
-    # Told whole, so that the run can go on, and the recipe be repeated, from another folder.
-    files = {key: getattr(recipe, key) for key in ("trunk_weights", "start_from")}
-    recipe = recipe.model_copy(update={k: str(Path(v).absolute()) for k, v in files.items() if v and Path(v).is_file()})
-    return recipe, {"data": str(Path(data).absolute())}
-
-
-def resume_run(folder: Path, data: str | Path | None) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe of a run that goes on, and what it wrote down."""
-    if not (folder / "recipe.yaml").is_file():
-        raise InputError(f"{folder}: holds no run to resume (no recipe.yaml)")
-    run_record = read_run_record(folder)
-    if "data" not in run_record or (ResumeFiles(folder).names() and "pairs" not in run_record):
-        raise InputError(f"{folder}: holds no run to resume (no whole resume/run.json); train anew with another --out")
-    if not data and not Path(run_record["data"]).is_dir():
-        raise InputError(
-            f"{run_record['data']}: no such folder; if the data has moved: train NEW_PLACE --resume {folder}"
-        )
-    return load_recipe(folder / "recipe.yaml"), run_record | ({"data": str(Path(data).absolute())} if data else {})
-
-
-def _train(
-    folder: Path, recipe: Recipe, run_record: dict[str, Any], listing: Listing, device: torch.device,
-    loss: Loss | None, augment: Augment | None, console: Console, resumed: bool,
-) -> Run:  # fmt: skip
-    """The run in its folder, which no other process touches."""
-    first, world = is_main_process(), world_size()
-    say = partial(_say, console if first else Console(quiet=True))
-    check = DataCheck(listing.root)
-    if first:
-        write_run_record(folder, run_record)
-        save_recipe(recipe, folder / "recipe.yaml")
-        with progress_bar(console, "checking the data") as progress:
-            check = check_pairs(listing, recipe.classes, progress)
-        print_check(check, console)
-        if check.errors:
-            raise InputError(f"{listing.root}: training would go wrong: {check.errors[0]}")
-    training, validation = training_split(listing, recipe.val_share, recipe.seed, recipe.val_group)
-    if len(validation) < world:
-        raise InputError(f"{listing.root}: {len(validation)} validation pairs are too few for {world} processes")
-    batches = training_batches(recipe, len(training), 0, world)
-    if batches.left_out:
-        say(f"look: the last {batches.left_out} of {len(training)} shuffled pictures are left out of each epoch: "
-            "their batch would be too small")  # fmt: skip
-    steps = -(-len(batches) // recipe.accumulate) * recipe.epochs
-    files = ResumeFiles(folder)
-    checkpoint = files.newest(lambda message: say(f"look: {message}")) if resumed else None
-    done = step_of(checkpoint)
-    pl.seed_everything(recipe.seed, verbose=False)
-    trunk = run_record["trunk_file"] if checkpoint else find_trunk_weights(recipe, say)
-    model = build_model(recipe, trunk, say)
-    now = run_record | {
-        "trunk_file": trunk and str(trunk), "frozen": frozen_digest(model), "processes": world,
-        "pairs": {pair.key: _sizes(pair) for pair in (*training, *validation)},
-        "loss": _name(loss), "augment": _name(augment),
-        "threads": torch.get_num_threads(), "torch": torch.__version__, "device": device.type,
-        "precision": precision_of(recipe, device), "recipe": recipe.model_dump(mode="json"),
-    }  # fmt: skip
-    if checkpoint:
-        for change in changes_since(run_record, now, folder):
-            say(f"look: {change}, so the weights will not be bit for bit those of an unbroken run")
-    if first:
-        write_run_record(folder, now)
-    module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), steps, loss)
-    if recipe.precision == "64-true":
-        module.double()  # Lightning does so only after loading a checkpoint, which would be rounded
-    loaders = PairDataModule(training, validation, model.card, recipe, augment)
-    height, width = model.card.size
-    if checkpoint:
-        say(f"Going on after step {done} of {steps}")
-    say(f"Training on {len(training)} pairs at {height}x{width}, validating on {len(validation)}; run: {folder}")
-    about = environment(device, now["precision"], world)
-    report = Report(folder, recipe, check, (len(training), len(validation)), about)
-    models = SaveModels(folder, report)
-    with retain_freed_memory(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")  # hints at settings that are ours to choose
-        callbacks = [
-            models, *([EMA(recipe.ema)] if recipe.ema else []),
-            SaveCheckpoints(files, recipe.save_minutes, f"{done} {now['frozen']}"), ProgressBar(console, models, steps),
-        ]  # fmt: skip
-        trainer = build_trainer(recipe, folder, device, callbacks, files, done)
-        trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
-    run = Run(folder, models.best, models.history)
-    if first:
-        with progress_bar(console, "drawing the report") as progress:
-            shown = pick_examples(run.best, validation, models.best_dice, device, progress)
-        report.write(models.history, models.best, models.best_dice, shown)
-        report.to_tensorboard(shown, steps)
-        files.keep(1)
-        write_run_record(folder, now | {"finished": {"metrics": run.metrics, "history": run.history}})
-    return run
-
-
-def changes_since(run_record: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
-    """What is another than when the run began, in words, where it can go on all the same.
+def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, RunRecord]:
+    """Return the recipe of a new run, with absolute paths, and its record.
 
     Raises:
-        InputError: it can't: other pairs, another frozen trunk, more or fewer processes, another loss or augmentation.
+        InputError: there is no data, or the folder contains a run.
     """
-    edited = [key for key, value in now["recipe"].items() if run_record["recipe"].get(key) != value]
-    if edited:
-        raise InputError(f"{folder / 'recipe.yaml'}: {edited[0]} is another than when the run began; set it back")
-    if list(run_record["pairs"].items()) != list(now["pairs"].items()):
-        others = {key for key, _ in run_record["pairs"].items() ^ now["pairs"].items()}
-        differing = ", ".join(sorted(others)[:3]) or "another split"
+    if data is None:
+        raise InputError("no data to train on: name a folder of images and masks, or a run to resume", "resume")
+    if is_main_process() and ((folder / LAST).exists() or CheckpointFiles(folder).names()):
+        raise InputError(f"{folder}: contains a run already: resume it, or choose another folder", "resume", "out")
+    # Absolute, so that the run can be resumed, and its recipe be used again, from another folder.
+    files = {key: getattr(recipe, key) for key in ("trunk_weights", "start_from")}
+    recipe = recipe.model_copy(update={k: str(Path(v).absolute()) for k, v in files.items() if v and Path(v).is_file()})
+    return recipe, RunRecord(str(Path(data).absolute()))
+
+
+def resume_run(folder: Path, data: str | Path | None) -> tuple[Recipe, RunRecord]:
+    """Return the recipe of an interrupted run and its record, with the new place of its data if that has moved.
+
+    Raises:
+        InputError: the folder contains no run, or the run's data is gone.
+    """
+    if not (folder / "recipe.yaml").is_file():
+        raise InputError(f"{folder}: contains no run to resume (no recipe.yaml)")
+    record = read_run_record(folder)
+    if record is None or (CheckpointFiles(folder).names() and not record.pairs):
         raise InputError(
-            f"{now['data']}: holds other pairs than when {folder} began ({differing}); put them back, or train anew"
+            f"{folder}: contains no run to resume (no complete resume/run.json): train again in another folder", "out"
         )
-    if run_record["frozen"] != now["frozen"]:
-        raise InputError(f"{folder}: the frozen trunk is another than when the run began; put its file back")
-    for key, what in (("processes", "processes"), ("loss", "loss"), ("augment", "augmentation of your own")):
-        if run_record[key] != now[key]:
-            raise InputError(f"{folder}: began with {what} {run_record[key]}, not {now[key]}; go on as it began")
-    kept = "threads", "torch", "device", "precision"
-    return [f"{key} {now[key]} in place of {run_record[key]}" for key in kept if now[key] != run_record[key]]
+    if not data and not Path(record.data).is_dir():
+        raise InputError(f"{record.data}: no such folder: if the data has moved, name its new folder too", "data")
+    recipe = load_recipe(folder / "recipe.yaml")
+    return recipe, dataclasses.replace(record, data=str(Path(data).absolute())) if data else record
 
 
-def _sizes(pair: Pair) -> str:
-    """Bytes of a pair's files: other pictures often have the same names, hardly the same sizes."""
-    mask = pair.mask.file if isinstance(pair.mask, Polygons) else pair.mask
-    return f"{pair.image.stat().st_size}+{mask.stat().st_size}"
+@dataclass(frozen=True)
+class _Training:
+    """The steps of a run in its folder, which is locked. Only the main process writes files."""
+
+    folder: Path
+    recipe: Recipe
+    record: RunRecord
+    """The conditions when the run started; those of this process are determined in `_conditions`."""
+    listing: Listing
+    device: torch.device
+    loss: Loss | None
+    augment: Augment | None
+    console: Console
+
+    def run(self, resumed: bool) -> Run:
+        """Train; from the newest checkpoint if `resumed`."""
+        check = self._check_data()
+        training, validation = self._split()
+        total_steps = self._count_steps(len(training))
+        checkpoint = self.files.find_newest(self._warn) if resumed else None
+        pl.seed_everything(self.recipe.seed, verbose=False)
+        trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
+        model = build_model(self.recipe, trunk_file, self._print)
+        record = self._conditions(model, trunk_file, [*training, *validation])
+        if checkpoint:
+            for change in changes_since(self.record, record, self.folder):
+                self._warn(f"{change}: the weights will not be bit for bit those of an uninterrupted run")
+            self._print(f"Resuming after step {step_of(checkpoint)} of {total_steps}")
+        if is_main_process():
+            write_run_record(self.folder, record)
+        images = [pair.image for pair in training]
+        module = SegmentationModule(model, self.recipe, images, len(validation), total_steps, self.loss)
+        loaders = PairDataModule(training, validation, model.card, self.recipe, self.augment)
+        environment = describe_environment(self.device, record.precision, record.processes)
+        report = Report(self.folder, self.recipe, check, (len(training), len(validation)), environment)
+        models = SaveModels(self.folder, report)
+        self._fit(module, loaders, models, record, checkpoint)
+        if is_main_process():
+            self._finish(models, validation, record, total_steps)
+        return Run(self.folder, models.best, models.history)
+
+    @property
+    def files(self) -> CheckpointFiles:
+        """The checkpoints."""
+        return CheckpointFiles(self.folder)
+
+    def _check_data(self) -> DataCheck:
+        """Read and check every pair, in the main process only; first write what a resumed run needs."""
+        if not is_main_process():
+            return DataCheck(self.listing.root)
+        write_run_record(self.folder, self.record)
+        save_recipe(self.recipe, self.folder / "recipe.yaml")
+        with progress_bar(self.console, "checking the data") as progress:
+            check = check_pairs(self.listing, self.recipe.classes, progress)
+        print_check(check, self.console)
+        if check.errors:
+            raise InputError(f"{self.listing.root}: training would go wrong: {check.errors[0]}")
+        return check
+
+    def _split(self) -> tuple[list[Pair], list[Pair]]:
+        """Return training and validation pairs."""
+        training, validation = training_split(
+            self.listing, self.recipe.val_share, self.recipe.seed, self.recipe.val_group
+        )
+        if len(validation) < world_size():
+            raise InputError(
+                f"{self.listing.root}: {len(validation)} validation pairs are too few for {world_size()} processes"
+            )
+        return training, validation
+
+    def _count_steps(self, num_training: int) -> int:
+        """Return the number of optimizer steps of the whole run; warn if images are dropped."""
+        batches = training_batches(self.recipe, num_training, 0, world_size())
+        if batches.num_dropped:
+            self._warn(
+                f"the last {batches.num_dropped} of {num_training} shuffled images are dropped in each epoch: "
+                "their batch would be too small"
+            )
+        return -(-len(batches) // self.recipe.accumulate) * self.recipe.epochs
+
+    def _conditions(self, model: SAM2UNet, trunk_file: Path | str | None, pairs: list[Pair]) -> RunRecord:
+        """Return the record of this process."""
+        return RunRecord(
+            data=self.record.data,
+            trunk_file=str(trunk_file) if trunk_file else None,
+            frozen=digest_frozen(model),
+            processes=world_size(),
+            pairs={pair.key: file_sizes(pair) for pair in pairs},
+            loss=_name(self.loss),
+            augment=_name(self.augment),
+            threads=torch.get_num_threads(),
+            torch=torch.__version__,
+            device=self.device.type,
+            precision=precision_of(self.recipe, self.device),
+            recipe=self.recipe.model_dump(mode="json"),
+        )
+
+    def _fit(
+        self, module: SegmentationModule, loaders: PairDataModule, models: SaveModels, record: RunRecord,
+        checkpoint: Path | None,
+    ) -> None:  # fmt: skip
+        """Run Lightning's loop."""
+        height, width = self.recipe.height_width
+        self._print(
+            f"Training on {len(loaders.training)} pairs at {height}x{width}, validating on {len(loaders.validation)}; "
+            f"run: {self.folder}"
+        )
+        steps_done = step_of(checkpoint)
+        fingerprint = f"{steps_done} {record.frozen}"
+        with retain_freed_memory(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")  # advice on settings that are deliberate
+            callbacks = [
+                models, *([EMA(self.recipe.ema)] if self.recipe.ema else []),
+                SaveCheckpoints(self.files, self.recipe.save_minutes, fingerprint, self.console),
+                ProgressBar(self.console, models, module.total_steps),
+            ]  # fmt: skip
+            trainer = build_trainer(self.recipe, self.folder, self.device, callbacks, self.files, steps_done)
+            trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
+
+    def _finish(self, models: SaveModels, validation: list[Pair], record: RunRecord, total_steps: int) -> None:
+        """Complete the report, remove what only an interrupted run needs, and record the end."""
+        with progress_bar(self.console, "drawing the report") as progress:
+            best = self.folder / "best.safetensors"
+            examples = pick_examples(best, validation, models.best_dice, self.device, progress)
+        models.report.write(models.history, models.best, models.best_dice, examples)
+        models.report.to_tensorboard(examples, total_steps)
+        self.files.keep_newest()
+        finished = {"metrics": models.best, "history": models.history}
+        write_run_record(self.folder, dataclasses.replace(record, finished=finished))
+
+    def _print(self, text: str) -> None:
+        print_line(self.console, text)
+
+    def _warn(self, text: str) -> None:
+        print_line(self.console, f"warning: {text}")
 
 
-def _name(part: Any) -> str | None:
-    return part and str(getattr(part, "__qualname__", type(part).__qualname__))
+def _name(function: Any) -> str | None:
+    """Return a function's name, or that of a callable object's class."""
+    return function and str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _say(console: Console, text: str) -> None:
-    """A line with file names whole: neither wrapped nor taken for markup."""
+def print_line(console: Console, text: str) -> None:
+    """Print plain text, neither wrapped nor parsed as markup, so that file names stay whole."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""A side of speed/evaluate.py: evaluates a folder for each line that comes in, with so many processes of ours.
+"""A timed process of speed/evaluate.py: evaluates a folder for each line on standard input.
 
-python evaluate_side.py FOLDER PROCESSES     # 0: PySODMetrics
+python evaluate_worker.py FOLDER PROCESSES     # 0: by PySODMetrics
 """
 
 import json
@@ -12,22 +12,22 @@ from pathlib import Path
 import numpy as np
 
 
-def pysodmetrics(folder: Path) -> dict[str, float]:
-    """The field's metrics by PySODMetrics, picture after picture, as its examples do."""
+def evaluate_by_pysodmetrics(folder: Path) -> dict[str, float]:
+    """The field's metrics by PySODMetrics, image by image, as in its examples."""
     import py_sod_metrics as sod
     from PIL import Image
 
     mae, s, e, w = sod.MAE(), sod.Smeasure(), sod.Emeasure(), sod.WeightedFmeasure()
-    counted = sod.FmeasureV2({
+    f_dice_iou = sod.FmeasureV2({
         "F": sod.FmeasureHandler(beta=0.3, with_adaptive=True, with_dynamic=True),
         "Dice": sod.DICEHandler(with_adaptive=False, with_dynamic=True),
         "IoU": sod.IOUHandler(with_adaptive=False, with_dynamic=True),
     })  # fmt: skip
     for path in sorted((folder / "masks").iterdir()):
-        truth, found = (np.asarray(Image.open(file)) for file in (path, folder / "maps" / path.name))
-        for metric in (mae, s, e, w, counted):
-            metric.step(pred=found, gt=truth)
-    em, curves = e.get_results()["em"], counted.get_results()
+        mask, probability = (np.asarray(Image.open(file)) for file in (path, folder / "maps" / path.name))
+        for metric in (mae, s, e, w, f_dice_iou):
+            metric.step(pred=probability, gt=mask)
+    em, curves = e.get_results()["em"], f_dice_iou.get_results()
     f = curves["F"]
     metrics = {
         "MAE": mae.get_results()["mae"], "S": s.get_results()["sm"], "wF": w.get_results()["wfm"],
@@ -38,8 +38,8 @@ def pysodmetrics(folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def ours(folder: Path, processes: int) -> dict[str, float]:
-    """By this package."""
+def evaluate_by_ours(folder: Path, processes: int) -> dict[str, float]:
+    """The metrics of this package."""
     import sam2unet
 
     return sam2unet.evaluate(folder / "maps", folder / "masks", processes=processes)
@@ -51,7 +51,7 @@ def main() -> None:
     print(json.dumps({"ready": True}), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
-        metrics = ours(folder, processes) if processes else pysodmetrics(folder)
+        metrics = evaluate_by_ours(folder, processes) if processes else evaluate_by_pysodmetrics(folder)
         print(json.dumps({"seconds": time.perf_counter() - started, "metrics": metrics}), flush=True)
 
 

@@ -1,0 +1,62 @@
+"""The report's examples: the worst and the best validation images, predicted and drawn."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from ..data import Pair, read_image, read_mask
+from ..network import SAM2UNet
+from ..pages import classes_image, outcome_image, worst_and_best
+from ..weights import load_model
+from .report import Example, Examples
+from .samples import Preprocessing
+
+MAX_SIDE = 480
+"""Longest side of the drawn images in pixels."""
+
+
+def pick_examples(
+    model_file: Path, pairs: Sequence[Pair], dice: Sequence[float], device: torch.device,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Examples:  # fmt: skip
+    """Predict and draw the validation images of lowest and of highest Dice.
+
+    Args:
+        model_file: the model.
+        pairs: the validation pairs.
+        dice: Dice of each pair.
+        device: where to predict.
+        progress: gets the number of images done and the total.
+    """
+    model = load_model(model_file).to(device)
+    worst, best = worst_and_best(zip(pairs, dice, strict=True), lambda item: item[1])
+    examples = []
+    for done, (pair, value) in enumerate([*worst, *best]):
+        progress(done, len(worst) + len(best))
+        examples.append(Example(pair.key, value, _draw(model, pair, device)))
+    return [("Lowest Dice", examples[: len(worst)]), ("Highest Dice", examples[len(worst) :])]
+
+
+@torch.inference_mode()
+def _draw(model: SAM2UNet, pair: Pair, device: torch.device) -> list[Image.Image]:
+    """Return the images of an `Example`, small enough for a page."""
+    card = model.card
+    image = read_image(pair.image, card.normalise_range)
+    logits = model(Preprocessing(card.size, card.mean, card.std).network_input(image)[None].to(device))
+    mask = read_mask(pair.mask)
+    image.thumbnail((MAX_SIDE, MAX_SIDE))
+    size = image.size  # Pillow's: (width, height)
+    logits = F.interpolate(logits, size=size[::-1], mode="bilinear")[0].cpu()
+    if card.classes > 1:
+        truth = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.NEAREST))
+        prediction = logits.argmax(dim=0).numpy().astype(np.uint8)
+        return [image, classes_image(image, truth), classes_image(image, prediction)]
+    truth, known = (
+        np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST)) > 0.5
+        for values in (mask.foreground() > 127, mask.known())
+    )
+    return [image, outcome_image(image, (logits[0] >= 0).numpy() & known, truth)]
