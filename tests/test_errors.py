@@ -19,5 +19,6 @@ def test_subclasses_of_input_error_keep_their_type_when_pickled():
     assert error.parameters == ("trunk_weights",)
 
 
-def test_stopped_has_the_exit_code():
-    assert Stopped("stopped by SIGTERM", 143).code == 143
+def test_stopped_has_the_exit_code_and_the_run(tmp_path):
+    error = Stopped("stopped by SIGTERM", 143, tmp_path)
+    assert (str(error), error.code, error.run) == ("stopped by SIGTERM", 143, tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sam2unet.errors import InputError
-from sam2unet.weights import fetch
+from sam2unet.weights import HubUnreachable, fetch
 
 CONTENT = b"trunk " * 50_000
 NO_HUB = "http://127.0.0.1:1"
@@ -112,7 +112,16 @@ def test_fetch_without_a_connection_says_how_to_pass_a_file(tmp_path):
     assert refused.returncode == 2
     assert refused.stderr.strip().count("\n") == 0
     assert "download sam2_hiera_tiny.pt of facebook/sam2-hiera-tiny on another machine" in refused.stderr
-    assert "(--trunk-weights)" in refused.stderr
+
+
+def test_fetch_names_the_parameter_that_takes_the_file(monkeypatch):
+    def refuse(url):
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuse)
+    with pytest.raises(HubUnreachable, match=r"did not deliver it \(refused\)") as caught:
+        fetch("sam2_hiera_small")
+    assert caught.value.parameters == ("trunk_weights",)
 
 
 def test_fetch_lists_the_known_trunks_for_an_unknown_name():
