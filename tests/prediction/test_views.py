@@ -12,7 +12,7 @@ from sam2unet import Predictor, Views
 from sam2unet.card import Card
 from sam2unet.errors import InputError
 from sam2unet.export import export_model
-from sam2unet.prediction.views import Grid, TileAxis
+from sam2unet.prediction.views import Grid, TileAxis, resized
 
 
 def predictors(model, *views, **options):
@@ -184,3 +184,10 @@ def test_exported_files_have_one_size(network, tmp_path):
     file = export_model(network(), tmp_path, "m", "onnx")
     with pytest.raises(InputError, match=r"m\.onnx: exported for one size"):
         Predictor(file, views=Views(scales=(0.5, 1)))
+
+
+@pytest.mark.parametrize("size", [(100, 200), (64, 64), (3, 1), (200, 9), (1, 500)])
+def test_resized_equals_torchs_bilinear_interpolation(size, rng):
+    maps = rng.standard_normal((2, 64, 96)).astype(np.float32)
+    expected = F.interpolate(torch.from_numpy(maps)[None].double(), size=size, mode="bilinear")[0]
+    np.testing.assert_allclose(resized(maps, *size), expected, atol=2e-5)

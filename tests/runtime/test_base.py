@@ -69,6 +69,7 @@ def test_graph_logits_keep_object_borders_where_probabilities_are_exactly_0_and_
 
 
 def test_readable_graph_turns_any_error_into_one_sentence(tmp_path):
+    (tmp_path / "m.onnx").touch()
     message = r"^[^\n]*m\.onnx: damaged, or not a graph that X can read[^\n]*$"
     with pytest.raises(InputError, match=message), readable_graph(tmp_path / "m.onnx", "X"):
         raise RuntimeError("line 1\nline 2")

@@ -71,10 +71,11 @@ def readable_graph(source: Path | str, library: str) -> Iterator[None]:
         library: the library's name, for the message.
     """
     try:
-        if isinstance(source, Path) and source.suffix.lower() == ".xml":
+        if isinstance(source, Path):
             with source.open("rb") as file:
-                if b"<net" not in file.read(1000):
-                    raise ValueError("not an OpenVINO file")  # OpenVINO's own message has many lines
+                start = file.read(1000)
+            if source.suffix.lower() == ".xml" and b"<net" not in start:
+                raise ValueError("not a file of OpenVINO")  # which itself would print many lines
         yield
     except FileNotFoundError as error:
         raise InputError(f"{source}: no such file") from error
