@@ -20,7 +20,7 @@ from sam2unet.data import find_pairs, training_split
 from sam2unet.system import find_device, retain_freed_memory
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model, build_trainer
-from sam2unet.training.checkpoints import ResumeFiles
+from sam2unet.training.checkpoints import CheckpointFiles
 from sam2unet.training.loading import PairDataModule
 from sam2unet.training.module import SegmentationModule
 
@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> tuple[list[float], list[float]]:
     with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         device = find_device(options.device)
-        trainer = build_trainer(recipe, Path(folder), device, [], ResumeFiles(Path(folder)), 0)
+        trainer = build_trainer(recipe, Path(folder), device, [], CheckpointFiles(Path(folder)), 0)
         trainer.profiler = profiler  # type: ignore[attr-defined]
         trainer.fit_loop.epoch_loop.max_steps = options.warm_up + options.batches
         trainer.limit_val_batches = 0

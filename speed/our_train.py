@@ -29,7 +29,7 @@ from sam2unet.system import retain_freed_memory
 from sam2unet.training import Recipe, load_recipe
 from sam2unet.training import module as training_module
 from sam2unet.training.build import build_model, build_trainer
-from sam2unet.training.checkpoints import ResumeFiles
+from sam2unet.training.checkpoints import CheckpointFiles
 from sam2unet.training.module import SegmentationModule
 from sam2unet.weights import from_upstream, trunk_source
 
@@ -145,7 +145,7 @@ def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.d
     module = SegmentationModule(model, recipe, [], 0, len(loader))
     with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer = build_trainer(recipe, Path(folder), device, [StepOnRequest()], ResumeFiles(Path(folder)), 0)
+        trainer = build_trainer(recipe, Path(folder), device, [StepOnRequest()], CheckpointFiles(Path(folder)), 0)
         trainer.fit(module, loader)
 
 

@@ -1,4 +1,4 @@
-"""Model files and exported files that version 0.1 wrote; `version_0_1/` also has a run, shares and tables for other tests."""
+"""Files that version 0.1 wrote: models and exports; other tests read the run, shards and tables in `version_0_1/`."""
 
 import gzip
 from pathlib import Path

@@ -7,9 +7,9 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..pages import format_duration
 from .callbacks import SaveModels
 from .module import SegmentationModule
-from .report import format_duration
 
 
 class ProgressBar(pl.Callback):

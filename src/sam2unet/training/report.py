@@ -4,7 +4,7 @@ import html
 import os
 import platform
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,19 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ..data import DataCheck, check_rows, class_colours
 from ..files import atomic_path
-from ..pages import OUTCOMES, curves, figure, histogram, legend, page, tile, twentieths
+from ..pages import (
+    OUTCOMES,
+    curves,
+    facts,
+    figure,
+    format_duration,
+    format_score,
+    histogram,
+    legend,
+    page,
+    tile,
+    twentieths,
+)
 from .recipe import Recipe
 
 
@@ -191,25 +203,6 @@ def processor_name() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def facts(rows: Iterable[tuple[str, str]], wide: bool = False) -> str:
-    """Return a list of names and values, plain text, in two columns, or in one if the values are `wide`."""
-    cells = "".join(
-        f'<div><span class="dim">{html.escape(k)}</span><span>{html.escape(v)}</span></div>' for k, v in rows
-    )
-    return f'<div class="facts{" one" if wide else ""}">{cells}</div>'
-
-
-def format_duration(seconds: float) -> str:
-    """Return H:MM:SS, or M:SS below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
-def format_score(value: float) -> str:
-    """Return the number with four decimals, or a dash for nan."""
-    return "–" if value != value else f"{value:.4f}"
 
 
 def _as_yaml(value: Any) -> str:
