@@ -147,9 +147,9 @@ class WindowAttention(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, score_bias: Tensor | None) -> Tensor:
         """See `attend`."""
         ctx.scale = q.shape[-1] ** -0.5
-        wide = torch.promote_types(q.dtype, torch.float32)
+        score_dtype = torch.promote_types(q.dtype, torch.float32)
         with torch.autocast(q.device.type, enabled=False):
-            scores: Tensor = (q.to(wide) * ctx.scale) @ k.to(wide).transpose(-2, -1)
+            scores: Tensor = (q.to(score_dtype) * ctx.scale) @ k.to(score_dtype).transpose(-2, -1)
             weights = (scores if score_bias is None else scores + score_bias).softmax(dim=-1).to(v.dtype)
             ctx.save_for_backward(q, k, v, weights)
             return weights @ v

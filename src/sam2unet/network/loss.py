@@ -105,5 +105,14 @@ def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def deep_supervision_loss(
     outputs: Sequence[Tensor], target: Tensor, loss: Callable[[Tensor, Tensor], Tensor] = structure_loss
 ) -> Tensor:
-    """Sum of the loss over all outputs of the network."""
+    """Sum a loss over all outputs of the network.
+
+    Args:
+        outputs: logits (B, classes, H, W) of each output, as the network returns them with `deep_supervision`.
+        target: see `structure_loss`.
+        loss: a function of (logits, target) that returns a scalar.
+
+    Returns:
+        A scalar.
+    """
     return torch.stack([loss(logits, target) for logits in outputs]).sum()
