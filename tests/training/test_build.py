@@ -117,7 +117,7 @@ def test_a_cached_trunk_that_changed_is_an_error(scenes, tmp_path, run, monkeypa
     monkeypatch.setattr("sam2unet.weights.hub.cached_file", lambda name: tmp_path / "cached.pt")
     pins = tmp_path / "sam2unet/pins.json"
     pins.parent.mkdir()
-    for content, message in (('{"sam2_hiera_tiny": "0"}', "pinned at first use"), ("{", "pins.json: damaged")):
+    for content, message in (('{"sam2_hiera_tiny": "0"}', f"from {pins}"), ("{", f"{pins}: damaged")):
         pins.write_text(content)
         result = run("train", scenes, "--out", tmp_path / "run", "--trunk", "tiny", "--device", "cpu")
         assert result.code == 2

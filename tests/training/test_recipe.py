@@ -109,5 +109,5 @@ def test_a_model_file_without_a_recipe_is_refused(network, tmp_path):
     save_model(network(), tmp_path / "none.safetensors")
     torch.save({"x": torch.zeros(1)}, tmp_path / "upstream.pth")
     for name in ("none.safetensors", "upstream.pth"):
-        with pytest.raises(InputError, match=f"{name}: holds no recipe"):
+        with pytest.raises(InputError, match=f"{name}: .* no recipe"):
             load_recipe(tmp_path / name)

@@ -5,9 +5,11 @@ import signal
 
 import pytest
 import torch
+from rich.console import Console
 
 import sam2unet
 from sam2unet.errors import Stopped
+from sam2unet.training.stopping import StopSignals
 
 from ..nano import SHORT
 from .interruptions import assert_same_run
@@ -45,3 +47,34 @@ def test_the_command_says_how_to_continue_a_stopped_run(signal_in_step_6, scenes
     assert result.code == 128 + signal_in_step_6
     assert f"stopped by {signal_in_step_6.name} after step 6" in result.err
     assert result.err.strip().endswith(f"Continue with: sam2unet train --resume {tmp_path / 'run'}")
+
+
+@pytest.fixture
+def handlers():
+    """Restores the handlers of Ctrl-C and SIGTERM after the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_first_signal_is_announced_on_the_console_once(quiet, handlers, tmp_path):
+    with (tmp_path / "console").open("w") as file:
+        signals = StopSignals(Console(file=file, quiet=quiet))
+        signals.install()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.received == signal.SIGTERM
+    assert (tmp_path / "console").read_text().count("sam2unet: stopping") == (0 if quiet else 1)
+
+
+def test_a_later_second_ctrl_c_interrupts_at_once(handlers, tmp_path, monkeypatch):
+    clock = iter([10.0, 10.5, 12.0])
+    monkeypatch.setattr("sam2unet.training.stopping.time.monotonic", lambda: next(clock))
+    signals = StopSignals(Console(quiet=True))
+    signals.install()
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)  # within a second: a key that is held down, or torchrun's copy
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
