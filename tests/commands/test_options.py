@@ -135,13 +135,6 @@ def test_with_options_names_only_options_of_the_running_command(monkeypatch):
     assert options.with_options(error).endswith("or mirror")
 
 
-def test_input_error_survives_pickling_between_processes():
-    import pickle
-
-    error = pickle.loads(pickle.dumps(InputError("no such file", "out", "overwrite")))
-    assert (str(error), error.parameters) == ("no such file", ("out", "overwrite"))
-
-
 def test_merge_is_hidden_and_does_what_evaluate_merge_does(run):
     assert "evaluate-merge" in run("--help").out
     assert " merge " not in run("--help").out
