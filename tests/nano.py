@@ -1,4 +1,4 @@
-"""A trunk of few, narrow blocks for fast tests, and a short recipe."""
+"""A trunk of few, narrow blocks for fast tests, and short recipes."""
 
 from sam2unet.network import HIERA_CONFIGS, HieraConfig
 
@@ -9,8 +9,10 @@ NANO = HieraConfig(
 )  # fmt: skip
 SHORT = {
     "trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 3, "batch_size": 2, "workers": 0,
-    "precision": "32-true", "save_minutes": 0,
+    "precision": "32-true",
 }  # fmt: skip
+EVERY_STEP = SHORT | {"save_minutes": 0}
+"""Writes a checkpoint after each step, which takes longer than the step."""
 
 
 def register() -> None:

@@ -62,12 +62,11 @@ def test_all_variants_start_with_the_same_loss(tmp_path):
 
     files = str(tmp_path / "start.pt"), str(tmp_path / "batch.pt")
     torch.save(random_batch(2, 64), files[1])
-    processes = variants(options(), "tiny", *files) + variants(options(without=["bf16"]), "tiny", *files)[1:]
-    run_in_turn(processes, warm_up=1, steps=1)
-    padded, ours, single = (process.replies for process in processes)
-    assert padded[0]["loss"] == pytest.approx(single[0]["loss"], rel=1e-4)
-    assert padded[0]["loss"] == pytest.approx(ours[0]["loss"], rel=1e-2)
-    for first, second in (padded, ours, single):
+    padded, _ = variants(options(), "tiny", *files)
+    _, float32 = variants(options(without=["bf16"]), "tiny", *files)
+    run_in_turn([padded, float32], warm_up=1, steps=1)
+    assert padded.replies[0]["loss"] == pytest.approx(float32.replies[0]["loss"], rel=1e-4)
+    for first, second in (padded.replies, float32.replies):
         assert first["loss"] != second["loss"]  # the step changed the weights
         assert first["peak_bytes"] > 2**26
 

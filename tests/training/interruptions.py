@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import sam2unet
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import SHORT
+from ..nano import EVERY_STEP
 
 COMPARED = "epoch", "step", "loss", "val_loss", "val_dice", "val_iou", "threshold", "lr"
 
@@ -25,7 +25,7 @@ def kill(*_: object, **__: object) -> None:
 
 
 def interrupt_after(
-    monkeypatch: pytest.MonkeyPatch, checkpoints: int, data: Path, out: Path, settings: dict[str, Any] = SHORT
+    monkeypatch: pytest.MonkeyPatch, checkpoints: int, data: Path, out: Path, settings: dict[str, Any] = EVERY_STEP
 ) -> None:
     """Start a run that ends right after writing so many checkpoints."""
     save_checkpoint, written = CheckpointFiles.save_checkpoint, []

@@ -12,7 +12,7 @@ import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import SHORT
+from ..nano import EVERY_STEP
 from .interruptions import Killed, assert_same_run, interrupt_after
 
 
@@ -22,7 +22,7 @@ def test_a_finished_run_keeps_one_checkpoint(uninterrupted):
 
 
 def test_a_checkpoint_holds_only_what_is_trained(scenes, tmp_path):
-    settings = SHORT | {"epochs": 1, "train_trunk": "none"}
+    settings = EVERY_STEP | {"epochs": 1, "train_trunk": "none"}
     run = sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **settings)
     file = next((run.folder / "resume").glob("*.ckpt"))
     content = torch.load(file, weights_only=True)
@@ -92,7 +92,7 @@ def test_checkpoints_written_after_a_damaged_one_are_kept(scenes, tmp_path, monk
 
 def test_on_a_full_disk_the_previous_checkpoint_is_kept(scenes, uninterrupted, tmp_path):
     """No file may grow beyond a limit: writing then fails as on a full disk."""
-    sam2unet.train(scenes, out=tmp_path / "once", device="cpu", **SHORT | {"epochs": 1})
+    sam2unet.train(scenes, out=tmp_path / "once", device="cpu", **EVERY_STEP | {"epochs": 1})
     size = next((tmp_path / "once/resume").glob("*.ckpt")).stat().st_size
 
     def train_until_the_disk_is_full() -> None:
@@ -108,7 +108,7 @@ def test_on_a_full_disk_the_previous_checkpoint_is_kept(scenes, uninterrupted, t
         CheckpointFiles.save_checkpoint = save
         code = 0
         try:
-            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT)
+            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **EVERY_STEP)
         except InputError as error:
             code = 2 if "cannot be written" in str(error) and "step-000000002.ckpt is kept" in str(error) else 3
         os._exit(code)

@@ -14,11 +14,11 @@ from sam2unet.data import write_scenes
 from sam2unet.errors import InputError
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import SHORT
+from ..nano import EVERY_STEP, SHORT
 from .interruptions import Killed, assert_same_run, interrupt_after, kill
 
 KILLS = Path(__file__).with_name("kills.py")
-EVERYTHING_RANDOM = SHORT | {
+EVERYTHING_RANDOM = EVERY_STEP | {
     "workers": 2, "ema": 0.9, "accumulate": 2, "multi_scale": [1.0, 1.5], "rotation": 10, "zoom": [0.8, 1.2],
     "crop": 0.7, "colour": 0.2, "blur": 1.0, "noise": 0.02,
 }  # fmt: skip
@@ -52,18 +52,18 @@ def test_a_run_killed_before_its_network_is_built_starts_again(scenes, uninterru
     with monkeypatch.context() as patch:
         patch.setattr("sam2unet.training.run.build_model", kill)
         with pytest.raises(Killed):
-            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT)
+            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **EVERY_STEP)
     shutil.copytree(tmp_path / "run", tmp_path / "other")
     sam2unet.train(resume=tmp_path / "run", device="cpu")
     assert_same_run(uninterrupted, tmp_path / "run")
-    sam2unet.train(scenes, out=tmp_path / "other", device="cpu", **SHORT | {"epochs": 1})  # it is not in the way
+    sam2unet.train(scenes, out=tmp_path / "other", device="cpu", **EVERY_STEP | {"epochs": 1})  # it is not in the way
 
 
 def test_a_run_killed_after_a_model_and_before_a_checkpoint_starts_again(scenes, uninterrupted, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(CheckpointFiles, "save_checkpoint", kill)
         with pytest.raises(Killed):
-            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT | {"save_minutes": 5})
+            sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT)
     assert (tmp_path / "run/last.safetensors").exists()
     sam2unet.train(resume=tmp_path / "run", device="cpu")
     assert_same_run(uninterrupted, tmp_path / "run")
@@ -125,7 +125,7 @@ def test_a_run_resumes_only_with_its_own_loss(scenes, tmp_path, monkeypatch):
     def squares(logits, target):
         return (logits.sigmoid() - target).square().mean()
 
-    interrupt_after(monkeypatch, 1, scenes, tmp_path / "run", SHORT | {"loss": squares})
+    interrupt_after(monkeypatch, 1, scenes, tmp_path / "run", EVERY_STEP | {"loss": squares})
     with pytest.raises(InputError, match=r"the loss is the default, but was .*squares"):
         sam2unet.train(resume=tmp_path / "run", device="cpu")
     sam2unet.train(resume=tmp_path / "run", device="cpu", loss=squares)

@@ -12,7 +12,7 @@ import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training.run_folder import lock_run_folder
 
-from ..nano import SHORT
+from ..nano import EVERY_STEP
 from .interruptions import assert_same_run, interrupt_after
 
 FORK = multiprocessing.get_context("fork")
@@ -44,7 +44,7 @@ def test_the_lock_keeps_other_processes_out_and_ends_with_its_process(tmp_path):
 
 def test_train_writes_nothing_into_a_locked_folder(scenes, tmp_path):
     with lock_run_folder(tmp_path / "run"), pytest.raises(InputError, match="another run of this process"):
-        sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT)
+        sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **EVERY_STEP)
     assert hidden(tmp_path / "run") == [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 

@@ -33,7 +33,7 @@ def signal_in_step_6(request, monkeypatch) -> signal.Signals:
 def test_a_signal_stops_training_with_a_checkpoint_of_the_last_step(signal_in_step_6, scenes, uninterrupted, tmp_path):
     before = signal.getsignal(signal_in_step_6)
     with pytest.raises(Stopped, match=f"{signal_in_step_6.name} after step 6, in epoch 2 of 3") as stopped:
-        sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT | {"save_minutes": 5})
+        sam2unet.train(scenes, out=tmp_path / "run", device="cpu", **SHORT)
     assert (stopped.value.code, stopped.value.run) == (128 + signal_in_step_6, tmp_path / "run")
     assert signal.getsignal(signal_in_step_6) == before
     assert (tmp_path / "run/resume/step-000000006.ckpt").exists()
@@ -42,7 +42,7 @@ def test_a_signal_stops_training_with_a_checkpoint_of_the_last_step(signal_in_st
 
 
 def test_the_command_says_how_to_continue_a_stopped_run(signal_in_step_6, scenes, tmp_path, run):
-    settings = [f"--set={key}={value}" for key, value in (SHORT | {"save_minutes": 5}).items()]
+    settings = [f"--set={key}={value}" for key, value in SHORT.items()]
     result = run("train", scenes, "--out", tmp_path / "run", "--device", "cpu", *settings)
     assert result.code == 128 + signal_in_step_6
     assert f"stopped by {signal_in_step_6.name} after step 6" in result.err

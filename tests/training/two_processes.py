@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 from float64 import train_in_float64
 
-from nano import SHORT, register
+from nano import EVERY_STEP, register
 
-RECIPE = SHORT | {
+RECIPE = EVERY_STEP | {
     "epochs": 2, "batch_size": 1, "lr_schedule": "epoch", "warmup": 0, "clip_norm": None, "min_lr": 1e-7,
     "trunk_lr": 1e-3, "flip_vertical": 0, "flip_horizontal": 0,
 }  # fmt: skip

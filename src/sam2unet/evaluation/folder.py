@@ -1,7 +1,7 @@
 """Evaluating a folder of predictions against a folder of masks, by any number of processes or machines."""
 
 import hashlib
-import warnings
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def evaluate(
     options = Options(threshold, beta2, strict)
     result = evaluate_folder(Path(predictions), Path(masks), options, classes=classes, processes=processes)
     for issue in result.issues():
-        warnings.warn(issue, stacklevel=2)
+        logging.getLogger("sam2unet").warning("%s: %s", predictions, issue)
     return result.metrics()
 
 
