@@ -31,7 +31,7 @@ test: .venv/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 kills: .venv/tests
 	SAM2UNET_KILLS=60 $(BIN)/pytest tests/training/test_resume.py -k killed_at -s
