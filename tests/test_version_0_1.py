@@ -36,7 +36,7 @@ def test_load_model_of_0_1_computes_the_same_logits(name, old_files, expected):
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.card.mean, model.card.std))
     with torch.inference_mode():
         logits = model((pixels - mean) / std).numpy()
-    np.testing.assert_allclose(logits, expected[name], atol=1e-5)
+    np.testing.assert_allclose(logits, expected[name], atol=1e-4 * expected[name].std())  # CPUs round differently
 
 
 def test_load_model_of_0_1_reads_its_card(old_files):

@@ -1,4 +1,7 @@
 import pytest
+import torch
+
+from sam2unet.system import has_bf16
 
 
 def test_summarise_computes_speeds_and_their_ratio():
@@ -11,7 +14,8 @@ def test_summarise_computes_speeds_and_their_ratio():
 def test_a_folder_is_timed_beside_the_network_alone(scenes, model_file, run_script):
     result = run_script("predict_folder", model_file, scenes / "test", "--rounds", "2", "--backend", "torch")
     figures, (row,) = result["figures"], result["table"]["rows"]
-    assert row[:3] == ["torch in float32 on cpu", "nano", "3"]
+    precision = "bf16" if has_bf16(torch.device("cpu")) else "float32"
+    assert row[:3] == [f"torch in {precision} on cpu", "nano", "3"]
     assert figures["images"] == 3
     whole, alone = figures["file_to_file_seconds"], figures["network_seconds"]
     assert len(whole) == len(alone) == 2
