@@ -43,8 +43,8 @@ def test_an_interrupted_run_of_0_1_resumes_to_the_result_of_0_1(copy):
     assert sums.keys() == tensors.keys()
     for name, (total, absolute) in sums.items():
         rounding = 1e-6 * tensors[name].numel()  # biases before batch norm get gradients of rounding only
-        assert tensors[name].abs().sum().item() == pytest.approx(absolute, rel=1e-4, abs=rounding), name
-        assert tensors[name].sum().item() == pytest.approx(total, abs=1e-4 * absolute + rounding), name
+        assert tensors[name].abs().sum().item() == pytest.approx(absolute, rel=1e-3, abs=rounding), name
+        assert tensors[name].sum().item() == pytest.approx(total, abs=1e-3 * absolute + rounding), name
 
 
 def test_a_finished_run_of_0_1_returns_its_metrics(copy):
