@@ -45,7 +45,7 @@ bounds: .venv/tests
 	@touch $@
 
 .venv/tests: .venv/package
-	$(INSTALL) -e '.[openvino,onnx,serve,docs,dev]'
+	$(INSTALL) -e '.[openvino,onnx,heic,medical,serve,docs,dev]'
 	@touch $@
 
 clean:
