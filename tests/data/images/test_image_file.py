@@ -1,12 +1,24 @@
 """Every type of image is read as a viewer shows it."""
 
+import io
 import tracemalloc
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from sam2unet.data import open_image, pixel_count, read_frames, read_image, to_rgb
+from sam2unet.data.images.image_file import (
+    exif_orientation,
+    image_size,
+    open_image,
+    pixel_count,
+    read_frames,
+    read_image,
+    read_raw,
+    to_rgb,
+    value_range,
+)
 from sam2unet.errors import InputError
 
 
@@ -106,11 +118,85 @@ def test_read_image_applies_exif_orientation(orientation, tmp_path):
     upright[:8, :12] = 255  # a white corner, top left
     undo = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
             6: np.rot90, 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a, 3)}  # fmt: skip
-    stored = Image.fromarray(np.ascontiguousarray(undo[orientation](upright)))
+    stored = np.ascontiguousarray(undo[orientation](upright))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = save_and_read(stored, tmp_path / "a.png", exif=exif)
+    path = tmp_path / "a.png"
+    found = save_and_read(Image.fromarray(stored), path, exif=exif)
     np.testing.assert_array_equal(found, upright)
+    np.testing.assert_array_equal(read_raw(path).pixels, upright)
+    np.testing.assert_array_equal(read_raw(path, ignore_exif=True).pixels, stored)
+    np.testing.assert_array_equal(np.asarray(read_image(path, ignore_exif=True)), stored)
+    assert exif_orientation(path) == orientation
+    assert image_size(path) == (24, 16)
+    assert image_size(path, ignore_exif=True) == stored.shape[1::-1]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
+def test_image_size_is_upright(suffix, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 16)).save(tmp_path / f"a{suffix}", exif=exif)
+    assert image_size(tmp_path / f"a{suffix}") == read_image(tmp_path / f"a{suffix}").size == (16, 24)
+
+
+def test_orientation_behind_the_pixels_of_png_is_found(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 16)).save(tmp_path / "a.png", exif=exif)
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    last = content.index(b"IEND") - 4
+    (tmp_path / "a.png").write_bytes(content[:start] + content[end:last] + content[start:end] + content[last:])
+    assert image_size(tmp_path / "a.png") == read_image(tmp_path / "a.png").size == (16, 24)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+def test_image_size_needs_the_header_only(suffix, colours, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(colours.repeat(9, axis=0)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-500])
+    assert image_size(path) == (30, 180)
+    with pytest.raises(InputError, match="broken or not an image"):
+        read_image(path)
+
+
+def test_read_image_leaves_nan_out_of_the_range_of_floats(tmp_path):
+    values = np.array([[np.nan, 2, 4, 6]], np.float32)
+    found = save_and_read(Image.fromarray(values), tmp_path / "a.tif")
+    np.testing.assert_array_equal(found[0, :, 0], [0, 0, 128, 255])
+
+
+def test_value_range_is_that_of_the_stored_values(twelve_bits, colours, tmp_path):
+    Image.fromarray(twelve_bits).save(tmp_path / "a.png")
+    Image.fromarray(colours).save(tmp_path / "b.png")
+    assert value_range(tmp_path / "a.png") == (twelve_bits.min(), twelve_bits.max(), 16)
+    assert value_range(tmp_path / "b.png") is None
+
+
+class Pipe(io.BytesIO):
+    """A stream that can be read once, such as standard input."""
+
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_read_image_reads_streams(dtype, stream, rng, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", rng.integers(0, 256, (20, 30)).astype(dtype))
+    found = read_image(stream((tmp_path / "a.tif").read_bytes()))
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(read_image(tmp_path / "a.tif")))
+
+
+def test_a_broken_stream_is_called_standard_input():
+    with pytest.raises(InputError, match="standard input: broken or not an image"):
+        read_image(io.BytesIO(b"not an image"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", None])

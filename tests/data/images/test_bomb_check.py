@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sam2unet.data import open_header, open_image, pixel_count, read_frames, read_image
-from sam2unet.data.bomb_check import without_bomb_check
+from sam2unet.data.images.bomb_check import without_bomb_check
 
 
 def write_black_png(path: Path, width: int, height: int) -> None:

@@ -1,0 +1,1 @@
+"""Image files of any format, as stored and as 8-bit RGB."""
