@@ -9,8 +9,9 @@ OBJECT = np.zeros((20, 30), np.uint8)
 OBJECT[5:10, 5:15] = 255
 OBJECT_FRACTION = 50 / 600
 OBJECT_POLYGON = [[5, 5], [14, 5], [14, 9], [5, 9]]
-OBJECT_RING = [5, 5, 14, 5, 14, 9, 5, 9]
-"""The same polygon as COCO writes it."""
+"""As LabelMe writes it, whose corners are pixels of the object."""
+OBJECT_RING = [5, 5, 15, 5, 15, 10, 5, 10]
+"""The same as COCO writes it, whose corners lie at the edges of pixels."""
 
 
 def write_images(root: Path, *names: str, size: tuple[int, int] = (30, 20)) -> Path:
@@ -18,5 +19,8 @@ def write_images(root: Path, *names: str, size: tuple[int, int] = (30, 20)) -> P
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npy":
+            np.save(path, OBJECT > 0)
+            continue
         Image.fromarray(OBJECT).resize(size, 0).convert("RGB" if path.suffix.lower() == ".jpg" else "L").save(path)
     return root

@@ -1,11 +1,14 @@
 """Pairs are split without a group on both sides."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from sam2unet.data import find_pairs, hold_out, training_split, write_split
+from sam2unet.data import DataOptions, find_pairs, hold_out, read_stored, training_split, write_split
 from sam2unet.errors import InputError
 
-from .folders import write_images
+from .folders import OBJECT, write_images
+from .layout.test_annotated import POLYGON, write_labelme
 
 
 def write_pairs(root, names):
@@ -82,3 +85,50 @@ def test_write_split_refuses_a_folder_that_is_not_empty(tmp_path):
     (tmp_path / "out/a.txt").write_text("")
     with pytest.raises(InputError, match="out: exists and is not empty"):
         write_split(listing, tmp_path / "out", 0.5, 0)
+
+
+def write_stack(path, pages):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = (Image.new("I;16", (4, 3), 1000 * i) for i in range(pages))
+    first.save(path, save_all=True, append_images=others)
+
+
+def test_write_split_copies_masks_of_every_kind(tmp_path):
+    root, out = tmp_path / "in", tmp_path / "out"
+    write_images(root, "images/a.jpg", "masks/a.png", "p/b.png", "p/b_mask.png", "p/b_mask_1.png", "q.v2/c.jpg")
+    write_labelme(root / "q.v2/c.json", [POLYGON])
+    write_stack(root / "images/s.tif", 2)
+    write_stack(root / "masks/s.tif", 2)
+    before = {pair.key: pair for pair in find_pairs(root).pairs[""]}
+    write_split(find_pairs(root), out, 0.4, 0)
+    after = {pair.key: pair for pairs in find_pairs(out).pairs.values() for pair in pairs}
+    assert after.keys() == before.keys() == {"a", "p/b", "q.v2/c", "s/0000", "s/0001"}
+    for key, pair in before.items():
+        for source, copy in ((pair.image, after[key].image), (pair.mask, after[key].mask)):
+            np.testing.assert_array_equal(read_stored(source).values, read_stored(copy).values)
+    assert after["q.v2/c"].mask.suffix == ".png"
+    np.testing.assert_array_equal(read_stored(after["q.v2/c"].mask).values > 0, OBJECT > 0)
+
+
+def test_write_split_keeps_what_users_chose(tmp_path):
+    write_images(tmp_path / "in", *(f"{n}{end}" for n in "ab" for end in (".jpg", "_1stHO.png", "_2ndHO.png")))
+    listing = find_pairs(tmp_path / "in", DataOptions(masks="*_2ndHO.png"))
+    assert write_split(listing, tmp_path / "out", 0.5, 0) == (1, 1)
+    pairs = [pair for pairs in find_pairs(tmp_path / "out").pairs.values() for pair in pairs]
+    assert {(pair.image.name, pair.mask.name) for pair in pairs} == {("a.jpg", "a.png"), ("b.jpg", "b.png")}
+
+
+def test_hold_out_keeps_the_pages_of_a_stack_together(tmp_path):
+    for name in ("a", "b"):
+        write_stack(tmp_path / f"images/{name}.tif", 3)
+        write_stack(tmp_path / f"masks/{name}.tif", 3)
+    kept, held = hold_out(find_pairs(tmp_path).pairs[""], 0.3, seed=0)
+    assert [len(kept), len(held)] == [3, 3]
+    assert {p.image.file for p in kept}.isdisjoint(p.image.file for p in held)
+
+
+def test_hold_out_splits_a_single_stack_by_pages(tmp_path):
+    write_stack(tmp_path / "images/a.tif", 4)
+    write_stack(tmp_path / "masks/a.tif", 4)
+    kept, held = hold_out(find_pairs(tmp_path).pairs[""], 0.25, seed=0)
+    assert [len(kept), len(held)] == [3, 1]

@@ -158,12 +158,12 @@ def test_no_output_replaces_and_no_stale_map_is_another_input(kind, save, overwr
 
 def test_images_in_a_folder_named_like_one_of_outputs_are_refused(predict_into, photo, tmp_path):
     (tmp_path / "some/overlays").mkdir(parents=True)
-    Image.fromarray(photo()).save(tmp_path / "some/overlays/c.png")
+    Image.fromarray(photo()).save(tmp_path / "some/overlays/d.png")
     Image.fromarray(photo()).save(tmp_path / "some/c.png")
     result = predict_into(tmp_path / "some", save=["overlay"])
     assert result.done == 1
     (message,) = messages(result)
-    assert f"overlays/c.png: its mask would lie in {tmp_path / 'out/overlays'}" in message.replace(os.sep, "/")
+    assert f"overlays/d.png: its mask would lie in {tmp_path / 'out/overlays'}" in message.replace(os.sep, "/")
 
 
 def test_frames_do_not_replace_images_of_their_names(predict_into, photo, tmp_path):

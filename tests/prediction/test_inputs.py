@@ -41,6 +41,17 @@ def test_find_inputs_names_what_globs_match_below_their_first_wildcard(place, mo
     assert find_inputs(["*/../images/a.png"], root / "out").images.keys() == {"a"}
 
 
+def test_find_inputs_keeps_the_exact_names_of_folders(place):
+    folders = ("2024-05-01", "2024_05_01", "scanA.v2", "Patient.01 left", "train_images", "mask off", "im-01")
+    root = place(*(f"in/{folder}/1.png" for folder in folders))
+    assert find_inputs([root / "in"], root / "out").images.keys() == {f"{folder}/1" for folder in folders}
+
+
+def test_find_inputs_takes_no_mask_of_an_image(place):
+    root = place("in/a.png", "in/a_mask.png", "in/a_mask_1.png", "in/b.png", "in/b_1stHO.png", "in/b_2ndHO.png")
+    assert find_inputs([root / "in"], root / "out").images.keys() == {"a", "b"}
+
+
 def test_find_inputs_takes_a_file_that_is_named_twice_once(place, monkeypatch):
     root = place("images/a.png")
     monkeypatch.chdir(root)

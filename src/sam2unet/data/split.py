@@ -7,12 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
 from ..files import atomic_path
-from .mask_file import Polygons, read_mask
-from .pairs import Listing, Pair
+from .annotations import Annotation
+from .images.image_file import read_raw
+from .images.image_formats import suffix_of
+from .images.raw_image import RawImage
+from .layout.pairs import Listing, Pair
+from .masks.stored_mask import read_stored
+from .sources import ImageSource, MaskSource, Page, files_of
+
+GDAL_NODATA = 42113
+"""TIFF tag of the value that means no data."""
 
 
 def group_of(pair: Pair, group: str | None) -> str:
@@ -20,23 +30,24 @@ def group_of(pair: Pair, group: str | None) -> str:
 
     Args:
         pair: the pair.
-        group: None for a group of its own, "folder" for its image's folder, or a regular expression that finds the
-            group in the pair's key. If the expression has a group, its first is taken: `^(patient\\d+)_` groups the
-            frames of a patient.
+        group: None for a group of its own, which pages of a file share; "folder" for its image's folder; or a regular
+            expression that finds the group in the pair's key. If the expression has a group, its first is taken:
+            `^(patient\\d+)_` groups the frames of a patient.
 
     Raises:
         InputError: the expression is invalid or finds nothing.
     """
+    (file,) = files_of(pair.image)
     if group is None:
-        return str(pair.image)
+        return str(file)
     if group == "folder":
-        return str(pair.image.parent)
+        return str(file.parent)
     try:
         found = re.search(group, pair.key)
     except re.error as error:
         raise InputError(f"the group expression {group!r} is invalid: {error}", "group") from error
     if not found or (found.re.groups and found[1] is None):
-        raise InputError(f"the group expression {group!r} finds nothing in {pair.key!r} ({pair.image})", "group")
+        raise InputError(f"the group expression {group!r} finds nothing in {pair.key!r} ({file})", "group")
     name: str = found[1] if found.re.groups else found[0]
     return name
 
@@ -61,6 +72,8 @@ def hold_out(
     groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         groups[group_of(pair, group)].append(pair)
+    if len(groups) == 1 and group is None:
+        groups = {str(index): [pair] for index, pair in enumerate(pairs)}  # the pages of a single file
     if len(groups) < 2:
         unit = "pair" if group is None else f"group (by {group})"
         raise InputError(f"only {len(groups)} {unit} in {len(pairs)} pairs: holding some out needs two or more")
@@ -74,10 +87,8 @@ def hold_out(
             held.add(name)
             missing -= len(groups[name])
     held = held or {min(names, key=lambda name: len(groups[name]))}
-    return (
-        [p for p in pairs if group_of(p, group) not in held],
-        [p for p in pairs if group_of(p, group) in held],
-    )
+    held_pairs = {pair for name in held for pair in groups[name]}
+    return [pair for pair in pairs if pair not in held_pairs], [pair for pair in pairs if pair in held_pairs]
 
 
 def training_split(
@@ -104,7 +115,10 @@ def training_split(
 
 
 def write_split(listing: Listing, out: Path, fraction: float, seed: int, group: str | None = None) -> tuple[int, int]:
-    """Copy all pairs into `out`/train and `out`/test, each with images/ and masks/; polygons become index masks.
+    """Copy all pairs into `out`/train and `out`/test, each with images/ and masks/.
+
+    Files are copied as they are. Annotations become masks of class indices; several masks of one image become one; and
+    pages become files of their own.
 
     Args:
         listing: what `find_pairs` returned.
@@ -117,7 +131,7 @@ def write_split(listing: Listing, out: Path, fraction: float, seed: int, group: 
         The number of pairs in train and in test.
 
     Raises:
-        InputError: `out` is not empty, or nothing can be held out.
+        InputError: `out` is not empty, nothing can be held out, or a file can't be read.
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: exists and is not empty: choose another folder", "out")
@@ -125,19 +139,54 @@ def write_split(listing: Listing, out: Path, fraction: float, seed: int, group: 
     train, test = hold_out([*split_of], fraction, seed, group)
     times = Counter(pair.key for pair in split_of)
     with atomic_path(out) as partial:
+        written = set[tuple[str, Path]]()
         for side, pair in [("train", pair) for pair in train] + [("test", pair) for pair in test]:
             folder, _, name = pair.key.rpartition("/")
             # train/1.png and val/1.png become train_1.png and val_1.png
             name = f"{split_of[pair] or 'other'}_{name}" if times[pair.key] > 1 else name
-            image = partial / side / "images" / folder / f"{name}{pair.image.suffix}"
-            mask = partial / side / "masks" / folder / f"{name}{getattr(pair.mask, 'suffix', '.png')}"
-            for file in (image, mask):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                if file.exists():
-                    raise InputError(f"{pair.image}: another pair would be written as {name} too: rename it")
-            shutil.copyfile(pair.image, image)
-            if isinstance(pair.mask, Polygons):
-                Image.fromarray(read_mask(pair.mask).values).save(mask)
-            else:
-                shutil.copyfile(pair.mask, mask)
+            target = Path(folder, name)
+            if (side, target) in written:
+                raise InputError(f"{pair.image}: another pair would be written as {name} too: rename it")
+            written.add((side, target))
+            for kind, source in (("images", pair.image), ("masks", pair.mask)):
+                _copy(source, partial / side / kind / target)
     return len(train), len(test)
+
+
+def _copy(source: ImageSource | MaskSource, target: Path) -> None:
+    """Write an image or a mask to a name without suffix."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, Path):
+        shutil.copyfile(source, f"{target}{source.name[-len(suffix_of(source)) :]}")
+    elif isinstance(source, Page):
+        _write_raw(read_raw(source), target)
+    elif isinstance(source, Annotation):
+        _write_array(source.draw(), target)
+    else:
+        _write_array(read_stored(source).values, target)
+
+
+def _write_raw(raw: RawImage, target: Path) -> None:
+    """Write what a page stores, with its palette, its transparency, and what it declares as no data."""
+    if raw.pixels.dtype != np.uint8 or raw.nodata is not None:
+        _write_array(raw.pixels, target, raw.nodata)
+        return
+    pixels = raw.pixels if raw.alpha is None or raw.palette is not None else np.dstack([raw.pixels, raw.alpha])
+    image = Image.fromarray(pixels)
+    if raw.palette is not None:
+        image.putpalette(raw.palette.tobytes())
+    image.save(f"{target}.png")
+
+
+def _write_array(values: NDArray[np.generic], target: Path, nodata: float | None = None) -> None:
+    """Write (H, W) or (H, W, 3) as PNG if it has 8 bits, else as TIFF."""
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    if values.dtype == np.uint8 and nodata is None:
+        Image.fromarray(np.ascontiguousarray(values)).save(f"{target}.png")
+        return
+    import tifffile
+
+    tags = [] if nodata is None else [(GDAL_NODATA, "s", 0, f"{nodata:g}", True)]
+    photometric = "rgb" if values.ndim == 3 and values.shape[2] in (3, 4) else "minisblack"
+    tifffile.imwrite(f"{target}.tif", values, photometric=photometric, extratags=tags, compression="zlib")

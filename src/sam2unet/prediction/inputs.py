@@ -47,8 +47,9 @@ class InputImage:
 def find_inputs(inputs: Iterable[str | Path], out: Path, shard: Shard = Shard()) -> Inputs:  # noqa: B008, frozen
     """Find the images that files, folders and glob patterns name.
 
-    Of a folder with images and masks the images are taken. Subfolders are part of the name, without words such as
-    `images`, and so are those that a glob pattern's wildcards stand for. If `out` lies in such a folder, its files are
+    Of a folder with images and masks the images are taken. Subfolders are part of the name, and so are those that a
+    glob pattern's wildcards stand for; a folder `images` is not, and where masks lie beside images, in `p1_images` and
+    `p1_masks`, no such word is. If `out` lies in such a folder, its files are
     not taken. Images whose outputs would have the same name, and folders that can't be read, are left out and listed
     in `Inputs.failed`.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import MAX_PIXELS, read_image, to_rgb
+from ..data import MAX_PIXELS, Page, read_image, to_rgb
 from ..errors import InputError
 from ..runtime import Backend, Precision, Runtime, open_runtime, probabilities
 from .components import MaskArray
@@ -216,7 +216,7 @@ class Predictor:
         """
         if isinstance(image, Image.Image):
             return to_rgb(image, self.card.normalise_range)
-        if isinstance(image, str | Path):
+        if isinstance(image, str | Path | Page):
             return read_image(image, self.card.normalise_range, self.max_pixels)
         if not isinstance(image, np.ndarray):
             raise InputError(f"an image must be a path, a PIL image or an array, not {type(image).__name__}")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import pixel_count
+from ..data import Page, image_size, pixel_count
 from ..errors import InputError
 
-ImageInput = str | Path | Image.Image | NDArray[np.uint8]
+ImageInput = str | Path | Page | Image.Image | NDArray[np.uint8]
 """A path, a PIL image, or an RGB array (H, W, 3)."""
 PIXELS_AHEAD = 1 << 25
 """Images read ahead have at most this many pixels together, and so have those waiting to be written; larger images go
@@ -75,6 +75,9 @@ class ReadAhead(Generic[T]):
 def _pixel_count(image: ImageInput) -> int:
     if isinstance(image, str | Path):
         return pixel_count(image)
+    if isinstance(image, Page):
+        width, height = image_size(image)
+        return width * height
     if isinstance(image, Image.Image):
         return image.width * image.height
     return image.size // 3 if isinstance(image, np.ndarray) else 0
