@@ -1,11 +1,15 @@
 """The check of a folder: what training on it would meet."""
 
+import json
+import re
+
+import numpy as np
 import pytest
 from PIL import Image
 
-from sam2unet.data import check_pairs, find_pairs
+from sam2unet.data import DataOptions, check_pairs, find_pairs, training_split
 
-from .folders import OBJECT, write_images
+from .folders import OBJECT, OBJECT_FRACTION, write_images
 
 
 def two_of_each(*splits):
@@ -39,14 +43,14 @@ def test_check_warns_of_a_broken_test_image(tmp_path, run):
     (tmp_path / "test/images/1.png").write_bytes(b"")
     result = run("data", "check", tmp_path)
     assert result.code == 0
-    assert f"warning: {tmp_path / 'test/images/1.png'}" in result.out
+    assert f"worth a look: {tmp_path / 'test/images/1.png'}" in result.out
 
 
 def test_check_warns_of_pairs_beside_the_training_folder(tmp_path, run):
     write_images(tmp_path, *two_of_each("train"), "images/3.png", "masks/3.png")
     result = run("data", "check", tmp_path)
     assert result.code == 0
-    assert "warning: " in result.out
+    assert "worth a look: " in result.out
     assert str(tmp_path / "images/3.png") in result.out
 
 
@@ -85,23 +89,168 @@ def test_check_prints_kinds_sizes_foreground_and_unpaired_files(tmp_path, run):
     Image.fromarray(OBJECT // 255).save(tmp_path / "masks/b.png")
     result = run("data", "check", tmp_path)
     assert result.code == 0
-    assert "0/1 (1)" in result.out
-    assert "0/255 (1)" in result.out
+    assert "0 (91.7%), 1 (4.2%), 255 (4.2%)" in result.out
+    assert "Masks are read as foreground=1,255; their values: 0 (91.7%), 1 (4.2%), 255 (4.2%)" in result.out
     assert "30x20" in result.out
     assert "8.3%" in result.out
     assert f"1 image(s) without mask of the same name: {tmp_path / 'images/c.jpg'}" in result.out
 
 
+def write_masks(root, *masks, images=None):
+    """Write images/0.png, images/1.png, ... and masks/ likewise; images are random unless given."""
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True, exist_ok=True)
+    for i, mask in enumerate(masks):
+        values = np.asarray(mask)
+        image = images[i] if images else np.random.default_rng(i).integers(0, 255, (*values.shape[:2], 3), np.uint8)
+        Image.fromarray(image).save(root / f"images/{i}.png")
+        Image.fromarray(values).save(root / f"masks/{i}.png")
+    return root
+
+
+def check(root, **options):
+    options = DataOptions(**options)
+    return check_pairs(find_pairs(root, options), options)
+
+
+def only(findings, words):
+    """The finding that contains the words."""
+    (finding,) = [finding for finding in findings if words in finding]
+    return finding
+
+
+def test_check_chooses_one_reading_for_all_splits(tmp_path):
+    write_masks(tmp_path / "train", OBJECT // 255, OBJECT // 255)
+    write_masks(tmp_path / "test", OBJECT)
+    result = check(tmp_path)
+    assert str(result.reading) == "foreground=1,255"
+    assert {name: split.foreground for name, split in result.splits.items()} == {
+        "train": [OBJECT_FRACTION] * 2,
+        "test": [OBJECT_FRACTION],
+    }
+
+
+def test_check_asks_for_the_meaning_of_values(tmp_path, run):
+    write_masks(tmp_path, OBJECT, OBJECT // 2)
+    refused = run("data", "check", tmp_path)
+    assert refused.code == 2
+    assert re.search(r"error: .*masks hold 0 .*, 127 .*, 255 .*foreground=255.*\(--mask-values\)", refused.out)
+    for text, fraction in (("foreground=255", "4.2%"), ("foreground=any", "8.3%")):
+        answered = run("data", "check", tmp_path, "--mask-values", text)
+        assert answered.code == 0
+        assert f"Masks are read as {text}" in answered.out
+        assert f"{fraction} on average" in answered.out
+
+
+def test_check_names_masks_with_values_that_are_not_listed(tmp_path):
+    write_masks(tmp_path, OBJECT, OBJECT // 2)
+    (error,) = check(tmp_path, mask_values="0:background,255:1").errors
+    assert error == f"{tmp_path / 'masks/1.png'}: holds 127, to which 0:background,255:1 gives no meaning: " + (
+        "correct the mask, or list the value"
+    )
+
+
+def test_check_counts_pixels_of_several_classes(tmp_path):
+    write_masks(tmp_path, OBJECT // 255 * 2, OBJECT // 255)
+    result = check(tmp_path, classes=3)
+    assert [pair.labels for pair in result.pairs] == [{0: 550, 2: 50}, {0: 550, 1: 50}]
+
+
+def test_check_and_evaluate_resize_masks_of_the_images_shape(tmp_path, run):
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    large = np.repeat(np.repeat(OBJECT, 3, 0), 3, 1)
+    root = write_masks(tmp_path / "data", *[large] * 5, images=[image] * 5)
+    result = check(root)
+    assert not result.errors
+    assert only(result.warnings, "resized:").startswith(f"{root}: 5 masks of another size than the image")
+    (tmp_path / "maps").mkdir()
+    for i in range(5):
+        Image.fromarray(OBJECT).save(tmp_path / f"maps/{i}.png")
+    evaluated = run("evaluate", tmp_path / "maps", root, "--json", tmp_path / "m.json")
+    assert json.loads((tmp_path / "m.json").read_text())["metrics"]["Dice"] == 1
+    assert "5 of 5 masks have another size than their images, but the same shape (resized)" in evaluated.err
+
+
+def test_check_lists_three_of_many_masks_of_another_size(tmp_path):
+    image = np.zeros((20, 30, 3), np.uint8)
+    write_masks(tmp_path, *[OBJECT[:, :20]] * 9, OBJECT, OBJECT, images=[image] * 11)
+    errors = check(tmp_path).errors
+    assert [error.rpartition("/")[2] for error in errors[:3]] == [
+        f"{i}.png is 20x20: export both at the same size" for i in range(3)
+    ]
+    assert errors[3:] == [f"{tmp_path}: 6 more pairs like these"]
+
+
 @pytest.mark.parametrize(
-    ("values", "classes", "message"),
-    [([OBJECT // 255, OBJECT], 1, "some masks are 0/1 and some 0/255"),
-     ([OBJECT, OBJECT // 255 * 2], 3, "1 mask(s) of 0 and 255, but with several classes 255 is ignored"),
-     ([OBJECT // 255 * 2, OBJECT // 255], 1, "1 mask(s) of class indices")],
+    ("orientation", "message"), [(3, "3 images turned by an EXIF orientation"), (6, "the image is turned")]
+)
+def test_check_tells_of_images_turned_by_exif_whose_masks_are_not(orientation, message, tmp_path):
+    write_masks(tmp_path, OBJECT, OBJECT, OBJECT)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for path in (tmp_path / "images").iterdir():
+        Image.open(path).save(path.with_suffix(".jpg"), exif=exif)
+        path.unlink()
+    result = check(tmp_path)
+    findings = [f for f in (*result.errors, *result.warnings) if message in f]
+    assert findings
+    assert findings[0].parameters == ("ignore_exif",)
+    ignored = check(tmp_path, ignore_exif=True)
+    assert not ignored.errors
+    assert not [finding for finding in ignored.warnings if "EXIF" in finding]
+
+
+def test_check_tells_of_images_that_use_little_of_16_bits(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 4096, (20, 30)).astype(np.uint16)
+    write_masks(tmp_path, OBJECT, OBJECT, images=[grey, grey])
+    finding = only(check(tmp_path).warnings, "16 bits")
+    assert "6% of the range" in finding
+    assert finding.parameters == ("normalise_range",)
+    write_masks(tmp_path, OBJECT, OBJECT, images=[grey * 16, grey])
+    assert not [finding for finding in check(tmp_path).warnings if "16 bits" in finding]
+
+
+def test_check_tells_of_images_that_are_in_two_splits(tmp_path):
+    images = [np.random.default_rng(i).integers(0, 255, (20, 30, 3), np.uint8) for i in range(5)]
+    write_masks(tmp_path / "train", *[OBJECT] * 3, images=images[:3])
+    write_masks(tmp_path / "test", *[OBJECT] * 3, images=[images[3], images[1], images[4]])
+    finding = only(check(tmp_path).warnings, "look like one in train")
+    assert f"1 of 3 images in test look like one in train, such as {tmp_path / 'test/images/1.png'} like " in finding
+
+
+@pytest.mark.parametrize(
+    ("masks", "classes", "message"),
+    [([OBJECT * 0] * 2, 1, "none of 2 validation images shows the object"),
+     ([OBJECT * 0 + 255] * 2, 1, "the masks of all 2 validation images are full"),
+     ([OBJECT // 255] * 2, 3, "no validation image shows class 2")],
 )  # fmt: skip
-def test_check_warns_of_masks_that_may_be_misread(values, classes, message, tmp_path):
-    write_images(tmp_path, "images/0.jpg", "images/1.jpg")
-    (tmp_path / "masks").mkdir()
-    for i, mask in enumerate(values):
-        Image.fromarray(mask).save(tmp_path / f"masks/{i}.png")
-    (warning,) = check_pairs(find_pairs(tmp_path), classes).warnings
-    assert f"{tmp_path}: {message}" in warning
+def test_check_tells_of_validation_images_whose_scores_say_nothing(masks, classes, message, tmp_path):
+    value = 1 if classes > 1 else 255
+    train = [OBJECT // 255 * value, OBJECT // 255 * (2 if classes > 1 else 255)]
+    write_masks(tmp_path / "train", *train)
+    write_masks(tmp_path / "val", *masks)
+    assert only(check(tmp_path, classes=classes).warnings, f"{tmp_path} (val): {message}")
+
+
+def test_check_writes_json(tmp_path, run):
+    write_masks(tmp_path, OBJECT, OBJECT)
+    assert run("data", "check", tmp_path, "--json", tmp_path / "check.json").code == 0
+    stored = json.loads((tmp_path / "check.json").read_text())
+    assert stored["reading"] == "foreground=255"
+    assert stored["splits"][""]["pairs"][0] == {
+        "name": "0", "image": str(tmp_path / "images/0.png"), "masks": [str(tmp_path / "masks/0.png")], "width": 30,
+        "height": 20, "mask_values": {"0": 550, "255": 50}, "foreground": OBJECT_FRACTION, "error": None,
+    }  # fmt: skip
+
+
+def test_train_tells_of_held_out_images_whose_scores_say_nothing(tmp_path, run):
+    write_masks(tmp_path / "data", *[OBJECT] * 3, *[OBJECT * 0] * 3)
+    options = ("--trunk-weights", "none", "--trunk", "tiny", "--epochs", 1, "--size", 32, "--set", "val_share=0.4")
+    told = []
+    for seed in range(9):
+        split = training_split(find_pairs(tmp_path / "data"), 0.4, seed)[1]
+        if {pair.key for pair in split} <= {"3", "4", "5"}:
+            result = run("train", tmp_path / "data", "--out", tmp_path / "run", *options, "--seed", seed)
+            told.append("(held out for validation): none of 2 validation images shows the object" in result.err)
+            break
+    assert told == [True]

@@ -1,151 +1,117 @@
-"""Checks of a folder of pairs: what it holds, and whether training on it would fail."""
+"""Checks of a folder of pairs: every file is read, and how the masks are read is chosen."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from ..card import IGNORED
 from ..errors import InputError
-from .image_file import open_image
-from .mask_file import class_indices, read_mask
-from .pairs import Listing, Pair
-from .split import training_split
+from .data_check import DataCheck, Finding, PairCheck, SplitCheck
+from .findings import add_findings
+from .images.image_file import exif_orientation, read_raw
+from .images.perceptual_hash import perceptual_hash
+from .layout.pairs import Listing, Pair
+from .masks.mask_file import count_labels
+from .masks.mask_reading import choose_reading
+from .masks.stored_mask import MaskContent, count_values, read_stored
+from .options import DataOptions
+from .sources import MaskSource
 
-
-@dataclass
-class SplitCheck:
-    """One split of a folder, each of its files read."""
-
-    pairs: int = 0
-    unpaired_images: list[Path] = field(default_factory=list)
-    unpaired_masks: list[Path] = field(default_factory=list)
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    """Number of images by (width, height)."""
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Number of masks by how they are stored; see `mask_file.Kind`."""
-    foreground: list[float] = field(default_factory=list)
-    """Fraction of each image that is foreground, in [0, 1]."""
-
-
-@dataclass
-class DataCheck:
-    """The splits by name, and sentences: `errors` make training fail, `warnings` deserve attention."""
-
-    root: Path
-    splits: dict[str, SplitCheck] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _PairCheck:
-    size: tuple[int, int] = (0, 0)
-    kind: str = ""
-    foreground: float = 0.0
-    error: str = ""
+MAX_ASPECT_DIFFERENCE = 0.01
+"""Relative difference of the aspect ratio up to which a mask of another size is resized."""
+SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 
 
 def check_pairs(
-    listing: Listing, classes: int = 1, progress: Callable[[int, int], object] = lambda done, total: None
+    listing: Listing,
+    options: DataOptions = DataOptions(),  # noqa: B008, frozen
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DataCheck:
-    """Read every pair and report what training on them would meet.
+    """Read every pair, choose how the masks are read, and report what training on the pairs would meet.
 
     Args:
         listing: what `find_pairs` returned.
-        classes: 1 for foreground against background, else the number of classes, including background.
+        options: the same as for `find_pairs`.
         progress: is called with the number of pairs read and their total.
     """
     result = DataCheck(listing.root)
     for split in sorted({*listing.pairs, *listing.unpaired_images, *listing.unpaired_masks}):
-        unpaired = listing.unpaired_images.get(split, []), listing.unpaired_masks.get(split, [])
-        result.splits[split] = SplitCheck(len(listing.pairs.get(split, [])), *unpaired)
-    everything = [(split, pair) for split, pairs in listing.pairs.items() for pair in pairs]
-    with ThreadPoolExecutor() as pool:
-        checks = pool.map(lambda item: _check_pair(item[1], classes), everything)
-        for done, ((split, _), check) in enumerate(zip(everything, checks, strict=True), start=1):
-            progress(done, len(everything))
-            if check.error:
-                (result.warnings if split == "test" else result.errors).append(check.error)
-                continue
-            found = result.splits[split]
-            found.sizes[check.size] += 1
-            found.kinds[check.kind] += 1
-            found.foreground.append(check.foreground)
-    _check_splits(result, classes)
-    _check_training(result, listing)
+        result.splits[split] = SplitCheck(
+            [], listing.unpaired_images.get(split, []), listing.unpaired_masks.get(split, [])
+        )
+    _read_pairs(result, listing, options, progress)
+    _choose_reading(result, options)
+    add_findings(result, listing, options)
     return result
 
 
-def _check_pair(pair: Pair, classes: int) -> _PairCheck:
+def _read_pairs(
+    result: DataCheck, listing: Listing, options: DataOptions, progress: Callable[[int, int], object]
+) -> None:
+    everything = [(split, pair) for split, pairs in listing.pairs.items() for pair in pairs]
+    with ThreadPoolExecutor() as pool:
+        checks = pool.map(lambda item: _check_pair(item[0], item[1], options), everything)
+        for done, check in enumerate(checks, start=1):
+            progress(done, len(everything))
+            result.splits[check.split].pairs.append(check)
+
+
+def _check_pair(split: str, pair: Pair, options: DataOptions) -> PairCheck:
+    check = PairCheck(pair, split)
     try:
-        size = open_image(pair.image).size
-        mask = read_mask(pair.mask)
-        foreground = class_indices(mask, classes, pair.mask) % IGNORED > 0 if classes > 1 else mask.foreground() >= 128
+        raw = read_raw(pair.image, ignore_exif=options.ignore_exif)
+        check.size, check.value_range, check.remark = raw.size, raw.value_range(), raw.remark
+        check.hash = perceptual_hash(raw.to_rgb())
+        check.mask = read_content(pair.mask, options)
+        if not options.ignore_exif and isinstance(pair.mask, Path) and isinstance(pair.image, Path):
+            turned = exif_orientation(pair.image)
+            check.orientation = turned if turned != 1 and turned != exif_orientation(pair.mask) else 1
+        check.error = _check_size(check)
     except InputError as error:
-        return _PairCheck(error=str(error))
-    height, width = foreground.shape
-    if (width, height) != size:
-        return _PairCheck(
-            error=f"{pair.image} is {size[0]}x{size[1]}, but its mask {pair.mask} is {width}x{height}: "
-            "export both at the same size"
+        check.error = Finding.of(error)
+    return check
+
+
+def read_content(source: MaskSource, options: DataOptions) -> MaskContent:
+    """Read a mask and count its values.
+
+    Raises:
+        InputError: a file is missing or broken.
+    """
+    return count_values(source, read_stored(source, options.ignore_exif))
+
+
+def _check_size(check: PairCheck) -> Finding | None:
+    assert check.mask is not None
+    (width, height), (mask_width, mask_height) = check.size, check.mask.size
+    if has_same_aspect(check.size, check.mask.size):
+        return None
+    sentence = f"{check.pair.image} is {width}x{height}, but its mask {check.pair.mask} is {mask_width}x{mask_height}"
+    if check.orientation in SWAPPING_ORIENTATIONS and (width, height) == (mask_height, mask_width):
+        return Finding(
+            f"{sentence}: the image is turned by its EXIF orientation; ignore it for all images", "ignore_exif"
         )
-    return _PairCheck(size, mask.kind, float(np.mean(foreground)))
+    return Finding(f"{sentence}: export both at the same size")
 
 
-def _check_splits(result: DataCheck, classes: int) -> None:
-    """Add what follows from the files of each split together."""
-    for split, found in result.splits.items():
-        where = f"{result.root} ({split})" if split else str(result.root)
-        sentences = (*_describe_unpaired(found), *_describe_kinds(found.kinds, classes))
-        result.warnings += [f"{where}: {sentence}" for sentence in sentences]
-        if split in ("", "train"):
-            for fraction, word in ((0, "empty"), (1, "full")):
-                if set(found.foreground) == {fraction}:
-                    result.errors.append(f"{where}: all {len(found.foreground)} masks are {word}: nothing to learn")
+def has_same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """True if two sizes (width, height) have the same aspect ratio, to one percent."""
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= MAX_ASPECT_DIFFERENCE
 
 
-def _describe_unpaired(found: SplitCheck) -> Iterator[str]:
-    for files, kind, other in ((found.unpaired_images, "image", "mask"), (found.unpaired_masks, "mask", "image")):
-        if files:
-            names = ", ".join(map(str, files[:3])) + (", …" if len(files) > 3 else "")
-            yield f"{len(files)} {kind}(s) without {other} of the same name: {names}"
-
-
-def _describe_kinds(kinds: Counter[str], classes: int) -> Iterator[str]:
-    """Yield what is remarkable about how masks are stored."""
-    indexed = kinds["class indices"] + kinds["palette"]
-    if classes > 1 and kinds["0/255"]:
-        yield (
-            f"{kinds['0/255']} mask(s) of 0 and 255, but with several classes 255 is ignored: store each pixel's class "
-            "or use a single class"
-        )
-    if classes == 1 and indexed:
-        yield f"{indexed} mask(s) of class indices; all above 0 are one object unless the number of classes is given"
-    if kinds["colours"]:
-        yield f"{kinds['colours']} mask(s) in colours; all but black is foreground"
-    if kinds["soft"]:
-        yield f"{kinds['soft']} mask(s) with grey levels; foreground starts at 128"
-    if kinds["0/1"] and kinds["0/255"]:
-        yield "some masks are 0/1 and some 0/255; each is read accordingly"
-
-
-def _check_training(result: DataCheck, listing: Listing) -> None:
-    """Add whether there is something to train on."""
-    if listing.pairs.get("") and listing.pairs.get("train"):
-        outside = listing.pairs[""][0].image
-        result.warnings.append(f"{listing.root}: pairs outside train/ are not used for training, such as {outside}")
-    if not any(listing.pairs.values()):
-        unpaired = [p for s in result.splits.values() for p in (*s.unpaired_images[:1], *s.unpaired_masks[:1])]
-        result.errors.append(
-            f"{listing.root}: no image has a mask of the same name (found {', '.join(map(str, unpaired[:2]))}): name "
-            "pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, with one mask per image"
-        )
+def _choose_reading(result: DataCheck, options: DataOptions) -> None:
+    """Choose the reading, and count each mask's labels by it."""
+    readable = [pair for pair in result.pairs if pair.mask and not pair.error]
+    try:
+        choice = choose_reading(str(result.root), [pair.mask for pair in readable if pair.mask], options)
+    except InputError as error:
+        result.errors.append(Finding.of(error))
         return
-    try:
-        training_split(listing, 0.1, seed=0)
-    except InputError as error:
-        result.errors.append(str(error))
+    result.reading = choice.reading
+    result.warnings += [Finding(f"{result.root}: {remark}", "mask_values") for remark in choice.remarks]
+    for pair in readable:
+        try:
+            assert pair.mask is not None
+            pair.labels = count_labels(pair.mask, choice.reading, options.classes)
+        except InputError as error:
+            pair.error = Finding.of(error)

@@ -1,0 +1,1 @@
+"""What the values in masks mean, and masks by that reading."""

@@ -1,0 +1,149 @@
+"""Masks by their reading: labels, soft edges, and what is ignored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...card import IGNORED
+from ...errors import InputError
+from ..sources import MaskSource
+from .mask_values import NO_LABEL, MaskReading
+from .stored_mask import MaskContent, StoredMask, read_stored
+from .value_table import name_value
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask as read."""
+
+    labels: NDArray[np.uint8]
+    """(H, W): 0 background, 1 foreground or class indices, 255 ignored."""
+    grey: NDArray[np.uint8] | None = None
+    """(H, W): 0 background to 255 foreground, if the mask has soft edges."""
+
+    def foreground(self) -> NDArray[np.uint8]:
+        """Return (H, W) uint8: 255 for the object, 0 elsewhere and where ignored; soft edges stay soft."""
+        if self.grey is not None:
+            return np.where(self.known(), self.grey, np.uint8(0))
+        return np.where((self.labels > 0) & self.known(), np.uint8(255), np.uint8(0))
+
+    def known(self) -> NDArray[np.bool_]:
+        """Return (H, W) bool, false for ignored pixels, which enter no loss and no metric."""
+        known: NDArray[np.bool_] = self.labels != IGNORED
+        return known
+
+
+def read_mask(source: MaskSource, reading: MaskReading, classes: int = 1, ignore_exif: bool = False) -> Mask:
+    """Read a mask.
+
+    Args:
+        source: a file, a page of one, several files, or an annotation, which is drawn at the size of its image.
+        reading: what the values mean; see `choose_reading`.
+        classes: 1 for foreground against background, else the number of classes, including background.
+        ignore_exif: do not turn the mask upright by its EXIF orientation.
+
+    Raises:
+        InputError: a file is missing or broken, or holds values that the reading does not list.
+    """
+    return interpret(read_stored(source, ignore_exif), reading, classes, str(source))
+
+
+def interpret(stored: StoredMask, reading: MaskReading, classes: int, name: str) -> Mask:
+    """Give the values of a stored mask their meaning.
+
+    Args:
+        stored: the mask.
+        reading: what the values mean.
+        classes: see `read_mask`.
+        name: of the file, for errors.
+
+    Raises:
+        InputError: values that the reading does not list, or class indices of `classes` and more.
+    """
+    if stored.is_drawn:
+        labels = stored.values.astype(np.int16)
+        values, is_colour, grey = stored.values, False, None
+    else:
+        values, is_colour = _channel(stored, reading)
+        grey = _soften(values, reading.soft) if reading.soft else None
+        labels = _labels(values, is_colour, stored.lossy, reading)
+        if stored.nodata is not None and reading.channel == "values":
+            labels[values == stored.nodata] = reading.nan
+    too_high = (labels >= classes) & (labels != IGNORED)
+    _check_unlisted(name, values[labels == NO_LABEL], is_colour, reading)
+    if classes > 1 and too_high.any():
+        raise _too_high_error(name, labels[too_high], classes)
+    return Mask(labels.astype(np.uint8), grey)
+
+
+def _check_unlisted(name: str, unlisted: NDArray[Any], is_colour: bool, reading: MaskReading) -> None:
+    """Raise InputError about values of a mask that its reading does not list, if there are any."""
+    if unlisted.size:
+        found = ", ".join(name_value(value, is_colour) for value in np.unique(unlisted)[:3])
+        raise InputError(
+            f"{name}: holds {found}, to which {reading} gives no meaning: correct the mask, or list the value",
+            "mask_values",
+        )
+
+
+def _too_high_error(name: str, labels: NDArray[np.int16], classes: int) -> InputError:
+    return InputError(
+        f"{name}: holds class {labels.max()}, but there are {classes} classes (0 to {classes - 1}): correct the mask "
+        "or the number of classes",
+        "classes",
+    )
+
+
+def _channel(stored: StoredMask, reading: MaskReading) -> tuple[NDArray[Any], bool]:
+    """Return the values that a reading is about, and whether they are colours."""
+    if reading.channel == "alpha":
+        return np.full(stored.values.shape, 255, np.uint8) if stored.alpha is None else stored.alpha, False
+    if reading.channel == "indices" and stored.indices is not None:
+        return stored.indices, False
+    return stored.values, stored.is_colour
+
+
+def _labels(values: NDArray[Any], is_colour: bool, lossy: bool, reading: MaskReading) -> NDArray[np.int16]:
+    labels = reading.labels(values, is_colour, lossy)
+    if reading.soft:
+        labels[(labels == 0) & (values >= reading.soft / 2)] = 1
+    return labels
+
+
+def _soften(values: NDArray[Any], full: float) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8 and full == 255:
+        return values
+    grey: NDArray[np.uint8] = (
+        np.nan_to_num(values.astype(np.float64) * (255 / full)).clip(0, 255).round().astype(np.uint8)
+    )
+    return grey
+
+
+def count_labels(content: MaskContent, reading: MaskReading, classes: int = 1) -> dict[int, int]:
+    """Return the pixels of each label in a mask, from the counts of its values.
+
+    Raises:
+        InputError: see `interpret`.
+    """
+    values, counts, is_colour = content.values, content.counts, content.is_colour
+    if content.is_drawn:
+        labels = values.astype(np.int16)
+    else:
+        if reading.channel == "alpha":
+            opaque = (np.array([255]), np.array([content.size[0] * content.size[1]]))
+            values, counts = (content.alpha.values, content.alpha.counts) if content.alpha else opaque
+            is_colour = False
+        elif reading.channel == "indices" and content.palette:
+            values, counts = (np.array([entry[i] for entry in content.palette]) for i in (0, 2))
+            is_colour = False
+        labels = _labels(values, is_colour, content.lossy, reading)
+    _check_unlisted(content.name, values[labels == NO_LABEL], is_colour, reading)
+    too_high = (labels >= classes) & (labels != IGNORED)
+    if classes > 1 and too_high.any():
+        raise _too_high_error(content.name, labels[too_high], classes)
+    result = {int(label): int(counts[labels == label].sum()) for label in np.unique(labels)}
+    if content.missing and reading.channel == "values" and not content.is_drawn:
+        result[reading.nan] = result.get(reading.nan, 0) + content.missing
+    return result
