@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -101,28 +101,38 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [round((first + i) * step, 10) for i in range(count + 1) if (first + i - 1) * step < high - 1e-9 * step]
 
 
-def histogram(counts: Sequence[int], name: str) -> str:
+def histogram(
+    counts: Sequence[int],
+    name: str,
+    span: tuple[float, float] = (0, 1),
+    label: Callable[[float], str] = "{:.2f}".format,
+) -> str:
     """Return a bar chart of twenty counts as SVG; see `twentieths`.
 
     Args:
-        counts: number of values in each twentieth of [0, 1].
+        counts: number of values in each twentieth of `span`.
         name: what the values are, plain text, for screen readers.
+        span: ends of the axis.
+        label: returns the text of a position on the axis.
     """
+    low, high = span
     width, base, step = 640, 156, 31
     parts = [f'<line x1="10" x2="630" y1="{base}" y2="{base}" stroke="var(--line)"/>']
+    edges = [html.escape(label(low + i * (high - low) / 20)) for i in range(21)]
     for i, count in enumerate(counts):
         if count:
             left, tall = 10 + i * step, 130 * count / max(counts)
             parts.append(
                 f'<rect x="{left + 1}" y="{base - tall:.1f}" width="{step - 2}" height="{tall:.1f}" rx="2" '
-                f'fill="var(--bar)"><title>{i / 20:.2f} to {(i + 1) / 20:.2f}: {count}</title></rect>'
+                f'fill="var(--bar)"><title>{edges[i]} to {edges[i + 1]}: {count}</title></rect>'
                 f'<text x="{left + step / 2}" y="{base - tall - 5:.1f}" text-anchor="middle">{count}</text>'
             )
     parts += [
-        f'<text x="{10 + v * 620:.0f}" y="174" text-anchor="middle">{v:g}</text>' for v in (0, 0.25, 0.5, 0.75, 1)
+        f'<text x="{10 + i * step}" y="174" text-anchor="{anchor}">{edges[i]}</text>'
+        for i, anchor in ((0, "start"), (5, "middle"), (10, "middle"), (15, "middle"), (20, "end"))
     ]
-    label = html.escape(f"Histogram of {name}")
-    return f'<svg viewBox="0 0 {width} 180" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    title = html.escape(f"Histogram of {name}")
+    return f'<svg viewBox="0 0 {width} 180" role="img" aria-label="{title}">{"".join(parts)}</svg>'
 
 
 def twentieths(values: Sequence[float]) -> list[int]:

@@ -12,6 +12,15 @@ def format_score(value: float, digits: int = 4) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def format_fraction(fraction: float) -> str:
+    """Return a percentage with one decimal, or with two digits if it is small.
+
+    >>> format_fraction(0.123), format_fraction(0.00042), format_fraction(0)
+    ('12.3%', '0.042%', '0%')
+    """
+    return f"{100 * fraction:.2g}%" if fraction < 0.001 else f"{fraction:.1%}"
+
+
 def format_duration(seconds: float) -> str:
     """Return H:MM:SS, or M:SS below an hour.
 

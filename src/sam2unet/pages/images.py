@@ -4,14 +4,13 @@ import base64
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import class_colours, read_image
+from ..data import ImageSource, class_colours, read_image
 
 Item = TypeVar("Item")
 THUMBNAIL = 300
@@ -51,7 +50,7 @@ def thumbnail(image: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def load_or_blank(image: Path | None, size: tuple[int, int]) -> Image.Image:
+def load_or_blank(image: ImageSource | None, size: tuple[int, int]) -> Image.Image:
     """Return the image in RGB, resized to (width, height); a dark plane if there is none."""
     return Image.new("RGB", size, NO_IMAGE) if image is None else read_image(image).resize(size)
 

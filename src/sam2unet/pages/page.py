@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #fbfbfa; --fg: #1d2328; --dim: #616b75; --card: #fff; --line: #dfe3e6;
-  --bar: #2a78b8; --second: #d9822b; --third: #3c9a5f; }
+  --bar: #2a78b8; --second: #d9822b; --third: #3c9a5f; --alert: #9a5200; --wrong: #c62842; }
 @media (prefers-color-scheme: dark) { :root { --bg: #15181b; --fg: #e8eaec; --dim: #9aa4ad; --card: #1f2428;
-  --line: #333a40; --bar: #63aee8; --second: #f0a85c; --third: #6fc08d; } }
+  --line: #333a40; --bar: #63aee8; --second: #f0a85c; --third: #6fc08d; --alert: #f0a85c; --wrong: #f0637a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1080px; padding: 2.5rem 1.25rem; background: var(--bg); color: var(--fg);
   font: 16px/1.5 system-ui, sans-serif; }
@@ -45,6 +45,24 @@ td:nth-child(2) { font-variant-numeric: tabular-nums; text-align: right; }
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } .facts.one { column-count: 1; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .8rem 1rem;
   overflow-x: auto; }
+h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: .7rem; align-items: start; }
+.outlined { position: relative; background: #000; }
+.outlined img { max-height: 15rem; object-fit: contain; }
+.outlined img + img { position: absolute; inset: 0; height: 100%; }
+.outlined:hover img + img { visibility: hidden; }
+.blank { padding: 3rem 1rem; text-align: center; color: #9aa4ad; font-size: .85rem; }
+.sheet figcaption { line-height: 1.35; }
+.why { margin: .3rem 0 0; color: var(--alert); }
+.findings { margin: 0; padding: 0; list-style: none; }
+.findings li { padding: .5rem .9rem; margin-bottom: .4rem; background: var(--card); border: 1px solid var(--line);
+  border-left: 4px solid var(--second); border-radius: 6px; overflow-wrap: anywhere; }
+.error li { border-left-color: var(--wrong); }
+.values { width: auto; min-width: min(100%, 600px); } .values th:nth-child(2) { text-align: right; }
+.values td:nth-child(3) { width: 12rem; }
+.share { display: block; height: .7em; min-width: 1px; border-radius: 2px; background: var(--bar); }
+.striped { background: repeating-linear-gradient(135deg, #ebebeb 0 2px, #777 2px 6px); }
+.spaced { margin-top: 1.25rem; }
 svg { width: 100%; max-width: 640px; height: auto; } svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 """
 
