@@ -12,7 +12,7 @@ from sam2unet.evaluation import ImageScores
 
 def test_intervals_equal_scipys(rng):
     values, curves = rng.random((40, 2)), rng.random((40, 256)).astype(np.float32)
-    images = [ImageScores("", Path(), Path(), None, {"S": a, "MAE": b}, curve)
+    images = [ImageScores("", Path(), Path(), None, None, {"S": a, "MAE": b}, curve)
               for (a, b), curve in zip(values.tolist(), curves, strict=True)]  # fmt: skip
     found = intervals(images, ["S", "F_max", "MAE"])
     for name, column in (("S", values[:, 0]), ("MAE", values[:, 1])):

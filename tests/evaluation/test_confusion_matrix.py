@@ -14,7 +14,7 @@ def matrix_of(pairs, classes=None):
     matrix = ConfusionMatrix(classes)
     for found, truth in pairs:
         size = classes or int(max(found.max(), truth[truth != 255].max())) + 1
-        matrix.add(confusion(found, truth, size), int((truth == 255).sum()), is_binary=False)
+        matrix.add(confusion(found, truth, size), int((truth == 255).sum()))
     return matrix
 
 

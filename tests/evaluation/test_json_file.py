@@ -38,7 +38,17 @@ def test_merge_json_equals_one_evaluation(count, fixture, predictions, request):
 def test_write_json_holds_metrics_and_curves(folders):
     (file,) = write_shards(folders, 1)
     stored = json.loads(file.read_text())
-    assert list(stored) == ["metrics", "shard", "curves", "remarks", "state", "predictions", "masks", "version"]
+    assert list(stored) == [
+        "metrics",
+        "shard",
+        "curves",
+        "readings",
+        "remarks",
+        "state",
+        "predictions",
+        "masks",
+        "version",
+    ]
     assert stored["metrics"] == sam2unet.evaluate(folders / "maps", folders / "gt")
     assert stored["shard"] == "1/1"
     assert {name: len(curve) for name, curve in stored["curves"].items()} == dict.fromkeys(

@@ -1,15 +1,15 @@
 """Matching predictions and masks, and telling one class from several."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from sam2unet.data import DataOptions, MaskParts, Page
 from sam2unet.errors import InputError
 from sam2unet.evaluation import find_predictions, is_multiclass
-from sam2unet.evaluation.pairs import match_predictions, read_class_names, with_class_names
+from sam2unet.evaluation.pairs import match_predictions, read_class_names
 from sam2unet.prediction import mask_image
 
 
@@ -106,10 +106,49 @@ def test_read_class_names_refuses(content, message, tmp_path):
         read_class_names(tmp_path, 4)
 
 
-def test_with_class_names_turns_labels_into_indices(tmp_path):
-    touch(tmp_path / "out/x.png", tmp_path / "drawn/x.jpg")
-    shapes = [{"label": label, "points": [[2, 2], [9, 2], [9, 9]]} for label in ("d", "b")]
-    (tmp_path / "drawn/x.json").write_text(json.dumps({"shapes": shapes, "imageWidth": 20, "imageHeight": 20}))
-    pairs, _ = match_predictions(tmp_path / "out", tmp_path / "drawn")
-    (pair,) = with_class_names(pairs, tmp_path / "drawn", ["a", "b", "c", "d"])
-    assert [index for index, _ in pair.mask.shapes] == [3, 1]
+def test_match_predictions_finds_predictions_named_after_images(tmp_path):
+    names = ("images/21_training.png", "1st_manual/21_manual1.png", "mask/21_training_mask.png")
+    touch(*(tmp_path / "pairs" / name for name in names), tmp_path / "maps/21_training.png")
+    with pytest.raises(InputError, match="1st_manual"):
+        match_predictions(tmp_path / "maps", tmp_path / "pairs")
+    (pair,), missing = match_predictions(
+        tmp_path / "maps", tmp_path / "pairs", options=DataOptions(masks="1st_manual/*"), roi="mask/*"
+    )
+    assert (pair.image, pair.mask, pair.roi) == tuple(tmp_path / "pairs" / name for name in names)
+    assert missing == []
+
+
+def test_match_predictions_refuses_an_image_without_region_of_interest(tmp_path):
+    touch(*(tmp_path / name for name in ("pairs/images/a.png", "pairs/images/b.png", "pairs/masks/a.png",
+                                         "pairs/masks/b.png", "pairs/roi/a.png", "maps/a.png",
+                                         "maps/b.png")))  # fmt: skip
+    with pytest.raises(InputError, match="1 of 2 images, such as b, have no region") as caught:
+        match_predictions(tmp_path / "maps", tmp_path / "pairs", roi="roi/*")
+    assert caught.value.parameters == ("roi",)
+
+
+def test_match_predictions_pairs_the_pages_of_stacks(tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        Image.new("L", (4, 3)).save(
+            tmp_path / f"pairs/{kind}/s.tif", save_all=True, append_images=[Image.new("L", (4, 3), 1)]
+        )
+    touch(tmp_path / "maps/s/0000.png", tmp_path / "maps/s/0001.png")
+    pairs, missing = match_predictions(tmp_path / "maps", tmp_path / "pairs")
+    assert [(pair.name, pair.image, pair.mask) for pair in pairs] == [
+        (f"s/{i:04}", Page(tmp_path / "pairs/images/s.tif", i), Page(tmp_path / "pairs/masks/s.tif", i)) for i in (0, 1)
+    ]
+    assert missing == []
+
+
+def test_match_predictions_unites_several_masks(tmp_path):
+    masks = tmp_path / "gt/a_mask.png", tmp_path / "gt/a_mask_1.png"
+    touch(*masks, tmp_path / "maps/a.png")
+    ((pair,), _) = match_predictions(tmp_path / "maps", tmp_path / "gt")
+    assert pair.mask == MaskParts(masks, (1, 1))
+
+
+def test_match_predictions_takes_no_photographs_for_masks(tmp_path):
+    touch(tmp_path / "photos/images/a.png", tmp_path / "maps/a.png")
+    with pytest.raises(InputError, match=r"photos: holds 1 image.* but no masks"):
+        match_predictions(tmp_path / "maps", tmp_path / "photos")

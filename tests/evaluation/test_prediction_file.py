@@ -28,10 +28,40 @@ def test_read_map_refuses_values_that_are_no_probabilities(values, tmp_path):
         read_map(tmp_path / "a.tif")
 
 
-def test_read_map_takes_the_luminance_of_colours(tmp_path):
-    Image.new("RGB", (2, 1), "red").save(tmp_path / "a.png")
-    grey, issue = read_map(tmp_path / "a.png")
-    assert (grey.tolist(), issue) == ([[76, 76]], "colours")  # Rec. 601's luminance of red is 76
+def test_read_map_takes_all_colours_but_black_for_foreground(tmp_path):
+    image = Image.new("RGB", (3, 1))
+    image.putpixel((1, 0), (60, 0, 0))
+    image.putpixel((2, 0), (0, 200, 0))
+    for i, stored in enumerate((image, image.quantize(3))):
+        stored.save(tmp_path / f"{i}.png")
+        grey, issue = read_map(tmp_path / f"{i}.png")
+        assert (grey.tolist(), issue) == ([[0, 255, 255]], "colours")
+
+
+def test_read_map_refuses_heat_maps_and_photographs(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (9, 9, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(UnusablePrediction, match=r"a\.png: is in colours"):
+        read_map(tmp_path / "a.png")
+
+
+def test_read_map_reads_one_bit_and_transparency(tmp_path):
+    truth = np.array([[True, False, True]])
+    Image.fromarray(truth).save(tmp_path / "bit.png")
+    white = Image.new("RGBA", (3, 1), "white")
+    white.putalpha(Image.fromarray(truth).convert("L"))
+    white.save(tmp_path / "cut.png")
+    for name, issue in (("bit", ""), ("cut", "transparency")):
+        grey, found = read_map(tmp_path / f"{name}.png")
+        assert (grey.tolist(), found) == ([[255, 0, 255]], issue)
+
+
+def test_read_map_refuses_transparency_that_differs_from_the_colours(tmp_path):
+    image = Image.new("RGBA", (3, 1), (0, 0, 0, 255))
+    image.putpixel((1, 0), (255, 255, 255, 255))
+    image.putpixel((2, 0), (255, 255, 255, 0))
+    image.save(tmp_path / "a.png")
+    with pytest.raises(UnusablePrediction, match="transparency and its colours differ"):
+        read_map(tmp_path / "a.png")
 
 
 def test_read_map_takes_grey_rgb_as_it_is(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import Pair
+from ..data import ImageSource, Pair, files_of
 from ..files import atomic_path
 from ..prediction import Predictor
 from ..runtime import file_digest
@@ -51,9 +51,9 @@ def predict_set(
     return files, len(todo)
 
 
-def _is_current(saved: Path, image: Path) -> bool:
+def _is_current(saved: Path, image: ImageSource) -> bool:
     """True if a map was written after its image."""
-    return saved.is_file() and saved.stat().st_mtime_ns >= image.stat().st_mtime_ns
+    return saved.is_file() and saved.stat().st_mtime_ns >= files_of(image)[0].stat().st_mtime_ns
 
 
 def model_fingerprint(model: Path, predictor: Predictor) -> str:

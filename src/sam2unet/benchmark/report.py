@@ -40,7 +40,7 @@ def _section(row: MethodResult) -> str:
     """Render the scores, curves and worst cases of a method on a set."""
     spans = ", ".join(f"{name} {row.metrics[name]:.3f} ({low:.3f} to {high:.3f})" for name, (low, high) in
                       row.intervals.items())  # fmt: skip
-    cases = "".join(case_figure(item, row.evaluation.options.threshold) for item in row.evaluation.worst[:WORST])
+    cases = "".join(case_figure(item, row.evaluation.options) for item in row.evaluation.worst[:WORST])
     return f"""<h2>{html.escape(row.set.name)}: {html.escape(row.method)}</h2>
 <p class="dim">{row.metrics["images"]} images; {spans}, in brackets the 95 % bootstrap interval over
 images{f"; {row.images_per_second:.2f} images per second" if row.images_per_second else ""}</p>

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data import Polygons, is_image, match, walk
+from ..data import MaskSource, is_image, match, walk
 from ..errors import InputError
 from ..evaluation import Evaluation, EvaluationPair, ImageScores, Options, evaluate_pairs, find_predictions
 from ..prediction import Predictor
@@ -143,7 +143,7 @@ class _Scorer:
         method: str,
         dataset: BenchmarkSet,
         items: Sequence[EvaluationPair],
-        missing: Sequence[Path | Polygons] = (),
+        missing: Sequence[MaskSource] = (),
     ) -> MethodResult:
         """Score a method's maps on a set; `missing` are the masks without map.
 
@@ -157,7 +157,7 @@ class _Scorer:
             evaluation = evaluate_pairs(
                 items, missing, self.options, processes=self.processes, progress=progress, on_image=images.append
             )
-        evaluation.check(items[0].prediction.parent if items else Path(method), Path(dataset.name))
+        evaluation.check(items[0].prediction.parent if items else Path(method))
         metrics = evaluation.totals.metrics()
         return MethodResult(method, dataset, evaluation, metrics, intervals(images, catalogue()[dataset.task].metrics))
 
@@ -182,7 +182,7 @@ class _LoadedModel:
         with scorer.progress(f"predicting {dataset.name}") as progress:
             files, new = predict_set(self.predictor, found.test, self.folder / f"{dataset.name}-{digest}", progress)
         seconds = time.perf_counter() - started
-        items = [EvaluationPair(pair.key, files[pair.key], pair.mask, pair.image) for pair in found.test]
+        items = [EvaluationPair(pair.key, files[pair.key], pair.mask, pair.image, None) for pair in found.test]
         row = scorer.score(self.name, dataset, items)
         row.images_per_second = new / seconds if new else None
         return row
@@ -213,7 +213,7 @@ def _measure_maps(
 ) -> MethodResult:
     map_of = {mask: map_ for map_, mask in match(maps, {pair.key: pair.mask for pair in found.test}).items()}
     items = [
-        EvaluationPair(pair.key, maps[map_of[pair.key]], pair.mask, pair.image)
+        EvaluationPair(pair.key, maps[map_of[pair.key]], pair.mask, pair.image, None)
         for pair in found.test
         if pair.key in map_of
     ]

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..data import read_mask
 from ..pages import OUTCOMES, curves, figure, format_score, histogram, legend, load_or_blank, outcome_image, tile
-from .evaluation import Evaluation, ImageScores
+from .evaluation import Evaluation, ImageScores, Options, read_truth
 from .prediction_file import read_map
 
 MEANINGS = {
@@ -31,7 +30,7 @@ def binary_sections(evaluation: Evaluation) -> str:
     tiles = "".join(tile(format_score(metrics[name], 3), name, meanings[name]) for name in TILES)
     rows = "".join(f"<tr><td>{name}</td><td>{format_score(metrics[name])}</td><td class=dim>{meaning}</td></tr>"
                    for name, meaning in meanings.items())  # fmt: skip
-    worst, best = ("".join(case_figure(image, options.threshold) for image in shown)
+    worst, best = ("".join(case_figure(image, options) for image in shown)
                    for shown in (evaluation.worst[: (images + 1) // 2], evaluation.best[: images // 2]))  # fmt: skip
     return f"""<div class="tiles">{tiles}</div>
 <h2>Dice of each image</h2>{histogram(evaluation.dice_histogram, "Dice")}
@@ -58,9 +57,11 @@ def curve_charts(means: Mapping[str, Sequence[float]]) -> str:
     )
 
 
-def case_figure(image: ImageScores, threshold: float) -> str:
+def case_figure(image: ImageScores, options: Options) -> str:
     """Return a figure of the image and of what was found and missed in it, with its Dice."""
-    found, truth = read_map(image.prediction)[0] >= 255 * threshold, read_mask(image.mask).foreground() > 128
+    probability = read_map(image.prediction)[0]
+    mask = read_truth(image, probability, options, 1, [])
+    found, truth = (probability >= 255 * options.threshold) & mask.known(), mask.foreground() > 128
     background = load_or_blank(image.image, (found.shape[1], found.shape[0]))
     shown = [background] * (image.image is not None) + [outcome_image(background, found, truth)]
     return figure(shown, image.name, format_score(image.dice, 3))

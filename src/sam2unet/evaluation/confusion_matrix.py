@@ -1,12 +1,10 @@
 """The confusion matrix of any number of images; integers, so that their order doesn't matter."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from .multiclass_metrics import Counts, summarise_classes
 
 
@@ -23,8 +21,6 @@ class ConfusionMatrix:
     images: int = 0
     counts: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     ignored_pixels: int = 0
-    binary_masks: int = 0
-    """Number of masks that hold only 0 and 255, which is "ignored" if other masks hold classes."""
 
     def __post_init__(self) -> None:
         self._grow(self.classes or 0)
@@ -38,9 +34,9 @@ class ConfusionMatrix:
         """The classes' names, or their indices if they have no names."""
         return self.class_names or [str(index) for index in range(len(self.counts))]
 
-    def add(self, counts: Counts, ignored_pixels: int, is_binary: bool) -> None:
-        """Add an image's confusion matrix, its ignored pixels, and whether its mask holds only 0 and 255."""
-        self.merge(ConfusionMatrix(None, [], 1, counts, ignored_pixels, int(is_binary)))
+    def add(self, counts: Counts, ignored_pixels: int) -> None:
+        """Add an image's confusion matrix and its ignored pixels."""
+        self.merge(ConfusionMatrix(None, [], 1, counts, ignored_pixels))
 
     def merge(self, other: "ConfusionMatrix") -> None:
         """Add the matrix of other images."""
@@ -49,7 +45,6 @@ class ConfusionMatrix:
         self.counts[:size, :size] += other.counts
         self.images += other.images
         self.ignored_pixels += other.ignored_pixels
-        self.binary_masks += other.binary_masks
 
     def _grow(self, size: int) -> None:
         added = max(0, size - len(self.counts))
@@ -58,14 +53,6 @@ class ConfusionMatrix:
     def metrics(self) -> dict[str, float]:
         """Return the metrics; see `summarise_classes`."""
         return summarise_classes(self.counts, self.names, self.images)
-
-    def check(self, predictions: Path, masks: Path) -> None:
-        """Raise InputError if no mask holds a class and some hold 255: those of one class, not ignored pixels."""
-        if self.binary_masks and not self.counts[1:].any():
-            raise InputError(
-                f"{masks}: holds masks of 0 and 255; store each pixel's class (0, 1, 2, …), or evaluate with classes 1",
-                "classes",
-            )
 
     def details(self) -> dict[str, Any]:
         """Return the matrix and the classes' names, for the JSON file."""
@@ -79,4 +66,5 @@ class ConfusionMatrix:
     def from_json(cls, stored: dict[str, Any]) -> "ConfusionMatrix":
         """Restore what `as_json` returned."""
         size = len(stored["counts"])
+        stored = {key: value for key, value in stored.items() if key != "binary_masks"}  # of 0.1
         return cls(**stored | {"counts": np.array(stored["counts"], np.int64).reshape(size, size)})

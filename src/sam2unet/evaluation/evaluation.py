@@ -5,20 +5,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..card import IGNORED
-from ..data import class_indices, read_mask
+from ..data import Mask, has_same_aspect, image_size, parse_mask_values, read_mask
 from ..errors import InputError
 from ..pages import NUM_BEST, NUM_WORST
 from .confusion_matrix import ConfusionMatrix
 from .metrics import score
 from .multiclass_metrics import confusion, image_dice
 from .pairs import EvaluationPair
-from .prediction_file import FORMAT_ISSUES, UnusablePrediction, check_size, read_indices, read_map
+from .prediction_file import (
+    FORMAT_ISSUES,
+    RESIZED,
+    NothingKnown,
+    UnusablePrediction,
+    check_size,
+    read_indices,
+    read_map,
+    read_region,
+)
 from .totals import Totals
 
 NUM_CASES = 3
@@ -33,11 +43,16 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured, and how strictly; see `evaluate`. Threshold and β² are for one class."""
+    """What is measured, how masks are read, and how strictly; see `evaluate`. Threshold and β² are for one class."""
 
     threshold: float = 0.5
     beta2: float = 0.3
     strict: bool = False
+    mask_values: str = ""
+    """What the values in masks mean, as `data.choose_reading` found it."""
+    ignored: Literal["excluded", "background"] = "excluded"
+    """What ignored pixels of masks count as."""
+    ignore_exif: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -93,6 +108,12 @@ class Evaluation:
     """Images without a score, by reason."""
     format_issues: dict[str, DataIssue] = field(default_factory=dict)
     """Maps that were converted, by key of `FORMAT_ISSUES`."""
+    prediction_kinds: dict[str, int] = field(default_factory=dict)
+    """Number of predictions by how they are stored."""
+    readings: list[str] = field(default_factory=list)
+    """How the masks are read."""
+    remarks: list[str] = field(default_factory=list)
+    """What `data.check_pairs` would remark on the masks."""
     digest: str = ""
     """Digest of the names of all images and classes; equal for the shards of one evaluation."""
 
@@ -109,19 +130,21 @@ class Evaluation:
         Raises:
             InputError: a broken mask, a class index that is out of range, or, if strict, any issue.
         """
-        issue = ""
+        issues: list[str] = []
         try:
             if isinstance(self.totals, ConfusionMatrix):
-                image = _score_classes(pair, self.totals)
+                kind, image = "class indices", _score_classes(pair, self.totals, self.options, issues)
             else:
-                image, issue = _score_map(pair, self.totals, self.options)
+                kind, image = _score_map(pair, self.totals, self.options, issues)
         except UnusablePrediction as error:
             if self.options.strict:
                 raise
             self.skip(error.reason, [str(error)])
             return None
-        if issue:
-            _add_issue(self.format_issues, issue, DataIssue(1, [str(pair.prediction)]))
+        for issue in issues:
+            case = pair.mask if issue == RESIZED else pair.prediction
+            _add_issue(self.format_issues, issue, DataIssue(1, [str(case)]))
+        self.prediction_kinds[kind] = self.prediction_kinds.get(kind, 0) + 1
         self.dice_histogram[min(NUM_BINS - 1, int(NUM_BINS * image.dice))] += 1
         self._rank([image], [image])
         return image
@@ -140,6 +163,16 @@ class Evaluation:
             for name, issue in theirs.items():
                 _add_issue(mine, name, issue)
 
+        for kind, number in other.prediction_kinds.items():
+            self.prediction_kinds[kind] = self.prediction_kinds.get(kind, 0) + number
+        self.readings = list(dict.fromkeys([*self.readings, *other.readings]))
+        self.remarks = list(dict.fromkeys([*self.remarks, *other.remarks]))
+
+    def describe_readings(self) -> list[str]:
+        """Return how masks and predictions were read."""
+        kinds = ", ".join(f"{number} {kind}" for kind, number in self.prediction_kinds.items())
+        return [*self.readings, *([f"Predictions are read as {kinds}"] if kinds else [])]
+
     def _rank(self, worst: Sequence[ImageScores], best: Sequence[ImageScores]) -> None:
         self.worst = heapq.nsmallest(NUM_WORST, [*self.worst, *worst], key=lambda image: (image.dice, image.name))
         self.best = heapq.nlargest(NUM_BEST, [*self.best, *best], key=lambda image: (image.dice, image.name))
@@ -152,29 +185,34 @@ class Evaluation:
         """Return sentences that the reader of the scores should know."""
         total = self.totals.images + sum(issue.count for issue in self.skipped.values())
         found = [(f"of {total} images skipped, {reason}", issue) for reason, issue in self.skipped.items()]
-        found += [(f"of {self.totals.images} scored predictions have {what} ({FORMAT_ISSUES[what]})", issue)
-                  for what, issue in self.format_issues.items()]  # fmt: skip
-        return [f"{issue.count} {what}: {', '.join(issue.cases)}{', …' * (issue.count > NUM_CASES)}"
+        for what, issue in self.format_issues.items():
+            files = "masks" if what == RESIZED else "scored predictions"
+            found.append((f"of {self.totals.images} {files} have {what} ({FORMAT_ISSUES[what]})", issue))
+        return [*self.remarks] + [f"{issue.count} {what}: {', '.join(issue.cases)}{', …' * (issue.count > NUM_CASES)}"
                 for what, issue in found]  # fmt: skip
 
-    def check(self, predictions: Path, masks: Path) -> None:
+    def check(self, predictions: Path) -> None:
         """Check that the evaluation of a whole folder means something.
 
         Raises:
-            InputError: no image has a score, or the values of predictions or masks were read on a wrong scale.
+            InputError: no image has a score, or the values of predictions were read on a wrong scale.
         """
         if not self.totals.images:
             raise InputError(f"{predictions}: nothing could be scored: {'; '.join(self.issues())}")
-        self.totals.check(predictions, masks)
+        if isinstance(self.totals, Totals):
+            self.totals.check(predictions)
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON values: curves or confusion matrix, issues ("remarks"), and all that `from_json` needs."""
         state = {
             "options": asdict(self.options), "totals": self.totals.as_json(), "dice_histogram": self.dice_histogram,
             "skipped": _issues_as_json(self.skipped), "format_issues": _issues_as_json(self.format_issues),
+            "prediction_kinds": self.prediction_kinds, "readings": self.readings, "remarks": self.remarks,
             "digest": self.digest,
         }  # fmt: skip
-        return self.totals.details() | {"remarks": self.issues(), "state": state}
+        return self.totals.details() | {
+            "readings": self.describe_readings(), "remarks": self.issues(), "state": state
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Evaluation":
@@ -193,33 +231,87 @@ class Evaluation:
         )
         return cls(
             Options(**state["options"]), kind.from_json(state["totals"]), state["dice_histogram"], skipped=skipped,
-            format_issues=format_issues, digest=state["digest"],
+            format_issues=format_issues, digest=state["digest"], readings=state.get("readings", []),
+            remarks=state.get("remarks", []), prediction_kinds=state.get("prediction_kinds", {}),
         )  # fmt: skip
 
 
-def _score_map(pair: EvaluationPair, totals: Totals, options: Options) -> tuple[ImageScores, str]:
-    """Score an image of one class and add it; returns its scores and the key of `FORMAT_ISSUES`, if any."""
-    truth = read_mask(pair.mask).foreground()
+def _score_map(pair: EvaluationPair, totals: Totals, options: Options, issues: list[str]) -> tuple[str, ImageScores]:
+    """Score an image of one class and add it.
+
+    Args:
+        pair: prediction and mask.
+        totals: gets the scores.
+        options: what is measured.
+        issues: gets the keys of `FORMAT_ISSUES` that apply.
+
+    Returns:
+        How the prediction is stored, and the scores.
+    """
     found, issue = read_map(pair.prediction)
-    check_size(pair, found, truth)
+    if issue:
+        issues.append(issue)
     if issue and options.strict:
         raise InputError(f"{pair.prediction}: has {issue}; store an 8-bit grey map, or a mask of 0 and 255", "strict")
-    scores = score(found, truth, options.threshold, options.beta2)
-    totals.add(scores, int(found.max(initial=0)))
-    return ImageScores(**vars(pair), values=scores.values, f_curve=scores.curves["F"].astype(np.float32)), issue
+    mask = read_truth(pair, found, options, 1, issues)
+    known = mask.known()
+    scores = score(found, mask.foreground(), options.threshold, options.beta2, None if known.all() else known)
+    totals.add(scores, int(found.max(initial=0, where=known)))
+    kind = "masks of 0 and 255" if ((found == 0) | (found == 255)).all() else "maps of grey levels"
+    return kind, ImageScores(**vars(pair), values=scores.values, f_curve=scores.curves["F"].astype(np.float32))
 
 
-def _score_classes(pair: EvaluationPair, totals: ConfusionMatrix) -> ImageScores:
-    """Score an image of several classes and add it."""
+def _score_classes(pair: EvaluationPair, totals: ConfusionMatrix, options: Options, issues: list[str]) -> ImageScores:
+    """Score an image of several classes and add it; see `_score_map`."""
     limit = totals.classes or IGNORED
-    mask = read_mask(pair.mask)
-    truth, found = class_indices(mask, limit, pair.mask), read_indices(pair.prediction, limit)
-    check_size(pair, found, truth)
+    found = read_indices(pair.prediction, limit)
+    truth = read_truth(pair, found, options, limit, issues).labels
     ignored = truth == IGNORED
-    highest = max(int(found.max(initial=0)), int(truth.max(initial=0, where=~ignored)))
+    highest = max(int(values.max(initial=0, where=~ignored)) for values in (found, truth))
     counts = confusion(found, truth, totals.classes or highest + 1)
-    totals.add(counts, int(ignored.sum()), mask.kind == "0/255")
+    totals.add(counts, int(ignored.sum()))
     return ImageScores(**vars(pair), values={"mDice": image_dice(counts)})
+
+
+def read_truth(
+    pair: EvaluationPair, found: NDArray[np.uint8], options: Options, classes: int, issues: list[str]
+) -> Mask:
+    """Read a mask in the size of its prediction; what is ignored or outside the region of interest is `IGNORED`.
+
+    Args:
+        pair: names the mask.
+        found: (H, W), the prediction.
+        options: how masks are read.
+        classes: 1, or the number of classes.
+        issues: gets the keys of `FORMAT_ISSUES` that apply.
+
+    Raises:
+        WrongSizePrediction: the sizes differ.
+        NothingKnown: all pixels are ignored.
+        InputError: the mask is broken, or holds values without meaning.
+    """
+    mask = read_mask(pair.mask, parse_mask_values(options.mask_values), classes, options.ignore_exif)
+    size = found.shape[::-1]
+    if mask.labels.shape != found.shape and pair.image is not None:
+        height, width = mask.labels.shape
+        if has_same_aspect((width, height), size) and image_size(pair.image, ignore_exif=options.ignore_exif) == size:
+            issues.append(RESIZED)
+            mask = Mask(_resize(mask.labels, size), None if mask.grey is None else _resize(mask.grey, size))
+    check_size(pair, found, mask.labels)
+    labels = mask.labels
+    if options.ignored == "background" and not mask.known().all():
+        labels = np.where(mask.known(), labels, np.uint8(0))
+    if pair.roi is not None:
+        inside = read_region(pair.roi, labels.shape)
+        labels = np.where(inside, labels, np.uint8(IGNORED))
+    if (labels == IGNORED).all():
+        raise NothingKnown(f"{pair.mask}: all pixels are ignored")
+    return Mask(labels, mask.grey)
+
+
+def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize (H, W) to (width, height) without new values."""
+    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST))
 
 
 def _add_issue(issues: dict[str, DataIssue], name: str, issue: DataIssue) -> None:

@@ -1,17 +1,20 @@
 """Evaluating a folder of predictions against a folder of masks, by any number of processes or machines."""
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import joblib
 
-from ..data import Polygons
+from ..data import DataOptions, MaskSource, choose_reading, describe_reading, files_of, read_content
 from ..system import Shard, retain_freed_memory
 from .confusion_matrix import ConfusionMatrix
 from .evaluation import Evaluation, ImageScores, Options
-from .pairs import EvaluationPair, is_multiclass, match_predictions, read_class_names, with_class_names
+from .pairs import MAX_CLASSES, EvaluationPair, is_multiclass, match_predictions, read_class_names
 from .totals import Totals
 
 BATCH = 16
@@ -20,7 +23,7 @@ MAX_ALONE = 4 * BATCH
 """Up to this many images are evaluated faster than other processes start."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, each is an option of the command
     predictions: str | Path,
     masks: str | Path,
     classes: int | None = None,
@@ -29,6 +32,9 @@ def evaluate(
     beta2: float = 0.3,
     strict: bool = False,
     processes: int | None = None,
+    roi: str | None = None,
+    ignored: Literal["excluded", "background"] = "excluded",
+    data_options: DataOptions = DataOptions(),  # noqa: B008, frozen
 ) -> dict[str, float]:
     """Compute the field's metrics for a folder of predictions.
 
@@ -45,6 +51,11 @@ def evaluate(
         strict: raise an error if a prediction is missing, broken, of another size than its mask, or not an 8-bit grey
             map. By default the first three are skipped, the last is converted, and a warning says how many and which.
         processes: number of processes; by default the number of cores.
+        roi: pattern of masks of the region of interest, relative to the folder of masks, such as "mask/*" for DRIVE's
+            field of view; pixels outside enter no metric.
+        ignored: what ignored pixels of masks count as: "excluded" from every metric, as in training, or "background",
+            as in published protocols.
+        data_options: which files are the masks, and what their values mean.
 
     Returns:
         One class: MAE, S, E_adaptive, E_mean, E_max, F_adaptive, F_mean, F_max, wF, mDice, mIoU (means over 256
@@ -66,8 +77,11 @@ def evaluate(
         >>> f"{scores['Dice']:.3f} {scores['MAE']:.3f} of {scores['images']} image"
         '1.000 0.098 of 1 image'
     """
-    options = Options(threshold, beta2, strict)
-    result = evaluate_folder(Path(predictions), Path(masks), options, classes=classes, processes=processes)
+    options = Options(threshold, beta2, strict, ignored=ignored)
+    result = evaluate_folder(
+        Path(predictions), Path(masks), options, classes=classes, processes=processes, roi=roi,
+        data_options=data_options,
+    )  # fmt: skip
     for issue in result.issues():
         logging.getLogger("sam2unet").warning("%s: %s", predictions, issue)
     return result.metrics()
@@ -81,6 +95,8 @@ def evaluate_folder(  # noqa: PLR0913, each is an option of the command
     classes: int | None = None,
     shard: Shard = Shard(),  # noqa: B008, frozen
     processes: int | None = None,
+    roi: str | None = None,
+    data_options: DataOptions = DataOptions(),  # noqa: B008, frozen
     progress: Callable[[int, int], object] = lambda done, total: None,
     on_image: Callable[[ImageScores], object] = lambda image: None,
 ) -> Evaluation:
@@ -93,6 +109,8 @@ def evaluate_folder(  # noqa: PLR0913, each is an option of the command
         classes: see `evaluate`.
         shard: evaluate only the images of this shard; `Evaluation.merge` joins the results of all shards.
         processes: see `evaluate`.
+        roi: see `evaluate`.
+        data_options: see `evaluate`.
         progress: called with the numbers of images done and of all images.
         on_image: called with the scores of each image that has some, in the order of their names.
 
@@ -103,26 +121,32 @@ def evaluate_folder(  # noqa: PLR0913, each is an option of the command
     if is_multiclass(predictions, classes):
         names = read_class_names(predictions, classes)
         totals = ConfusionMatrix(classes or len(names) or None, names)
-    pairs, missing = match_predictions(
-        predictions, masks, prefer_probability=isinstance(totals, Totals), strict=options.strict
-    )
     if isinstance(totals, ConfusionMatrix):
-        pairs = with_class_names(pairs, masks, totals.class_names)
+        data_options = dataclasses.replace(
+            data_options, classes=totals.classes or MAX_CLASSES, class_names=tuple(totals.class_names)
+        )
+    pairs, missing = match_predictions(
+        predictions, masks, prefer_probability=isinstance(totals, Totals), strict=options.strict, options=data_options,
+        roi=roi,
+    )  # fmt: skip
+    options, readings, remarks = choose_mask_values(
+        masks, [*(pair.mask for pair in pairs), *missing], options, data_options
+    )
     digest = _digest(totals, [*(pair.name for pair in pairs), *map(_name, missing)])
     pairs = [pair for pair in pairs if shard.holds(pair.name)]
     missing = [mask for mask in missing if shard.holds(_name(mask))]
     result = evaluate_pairs(
         pairs, missing, options, totals=totals, processes=processes, progress=progress, on_image=on_image
     )
-    result.digest = digest
+    result.digest, result.readings, result.remarks = digest, readings, remarks
     if shard.count == 1:
-        result.check(predictions, masks)
+        result.check(predictions)
     return result
 
 
 def evaluate_pairs(
     pairs: Sequence[EvaluationPair],
-    missing: Sequence[Path | Polygons] = (),
+    missing: Sequence[MaskSource] = (),
     options: Options = Options(),  # noqa: B008, frozen
     *,
     totals: Totals | ConfusionMatrix | None = None,
@@ -135,7 +159,8 @@ def evaluate_pairs(
     Args:
         pairs: see `match_predictions`.
         missing: masks without prediction.
-        options: what is measured, and how strictly.
+        options: what is measured, how strictly, and what the values in masks mean: without `mask_values` that follows
+            from the masks.
         totals: an empty `Totals` for one class (the default), or `ConfusionMatrix` for several.
         processes: see `evaluate`.
         progress: see `evaluate_folder`.
@@ -144,7 +169,15 @@ def evaluate_pairs(
     Raises:
         InputError: see `evaluate`.
     """
-    result, done = Evaluation(options, totals or Totals()), 0
+    totals = totals or Totals()
+    readings: list[str] = []
+    remarks: list[str] = []
+    if not options.mask_values and pairs:
+        classes = (totals.classes or MAX_CLASSES) if isinstance(totals, ConfusionMatrix) else 1
+        sources = [*(pair.mask for pair in pairs), *missing]
+        folder = files_of(sources[0])[0].parent
+        options, readings, remarks = choose_mask_values(folder, sources, options, DataOptions(classes=classes))
+    result, done = Evaluation(options, totals, readings=readings, remarks=remarks), 0
     result.skip("no prediction", list(map(str, missing)))
     batches = [pairs[i : i + BATCH] for i in range(0, len(pairs), BATCH)]
     jobs = 1 if len(pairs) <= MAX_ALONE else processes or joblib.cpu_count()
@@ -159,6 +192,33 @@ def evaluate_pairs(
     return result
 
 
+def choose_mask_values(
+    where: Path, masks: Sequence[MaskSource], options: Options, data_options: DataOptions
+) -> tuple[Options, list[str], list[str]]:
+    """Choose how the masks of a set are read.
+
+    Args:
+        where: the folder of masks, for messages.
+        masks: all masks of the set, whatever the shard, so that all shards read them alike.
+        options: gets the choice.
+        data_options: `mask_values` decides, if it is set; else all masks are read once.
+
+    Returns:
+        The options, sentences about how masks are read, and what is remarkable about them.
+
+    Raises:
+        InputError: a broken mask, or masks that can be read in more than one way.
+    """
+    if data_options.mask_values is None:
+        with ThreadPoolExecutor() as pool:
+            contents = [*pool.map(lambda mask: read_content(mask, data_options), masks)]
+    else:
+        contents = []
+    choice = choose_reading(str(where), contents, data_options)
+    options = dataclasses.replace(options, mask_values=str(choice.reading), ignore_exif=data_options.ignore_exif)
+    return options, [describe_reading(choice.reading, contents)], [f"{where}: {remark}" for remark in choice.remarks]
+
+
 def _process(pairs: Sequence[EvaluationPair], evaluation: Evaluation) -> tuple[Evaluation, list[ImageScores]]:
     """Evaluate some pairs, in a process of its own; returns the images that have a score, too."""
     with retain_freed_memory():
@@ -166,7 +226,7 @@ def _process(pairs: Sequence[EvaluationPair], evaluation: Evaluation) -> tuple[E
     return evaluation, [image for image in images if image]
 
 
-def _name(mask: Path | Polygons) -> str:
+def _name(mask: MaskSource) -> str:
     return Path(str(mask)).name
 
 

@@ -45,7 +45,7 @@ def merge_json(files: Sequence[Path]) -> tuple[Evaluation, Path, Path]:
         raise InputError(f"{first.file.parent}: holds shards {there}; merge each of 1 to {first.count} once")
     for shard in shards[1:]:
         first.evaluation.merge(shard.evaluation)
-    first.evaluation.check(first.predictions, first.masks)
+    first.evaluation.check(first.predictions)
     return first.evaluation, first.predictions, first.masks
 
 

@@ -5,6 +5,7 @@ the object's centre, by foreground and background, and by value. Only the weight
 need the positions of the pixels.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,7 +33,10 @@ class Scores:
     """256 values each, from the highest threshold to the lowest."""
 
 
-def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: float = 0.5, beta2: float = 0.3) -> Scores:
+def score(
+    prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: float = 0.5, beta2: float = 0.3,
+    known: Binary | None = None,
+) -> Scores:  # fmt: skip
     """Compare a probability map with its mask.
 
     Args:
@@ -40,6 +44,8 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         mask: (H, W) uint8, foreground above 128.
         threshold: in (0, 1]; of the map as saved, pixels of at least 255 * threshold are foreground.
         beta2: β² of the F-measure; below 1 precision has more weight than recall. The field uses 0.3.
+        known: (H, W), False for pixels without ground truth, such as a void border or what lies outside a field of
+            view: they count in no metric. None if all are known; if none is, all values and curves are nan.
 
     Returns:
         Values of the map stretched to the range 0 to 1: MAE, S, wF, E_adaptive, E_mean, F_adaptive, F_mean, mDice and
@@ -53,6 +59,12 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         wF and the curves F, Dice, IoU, precision and recall are 0, and E and S measure how empty the map is, all as in
         PySODMetrics; of the map as saved, an empty prediction of an empty mask is correct (Dice 1).
 
+        With `known`, the image is first cut to the bounding box of its known pixels, so that a rectangle scores as that
+        crop alone. Inside the box, all counts, means and the stretch are those of the known pixels; the quadrants of S
+        meet at the centre of the known object, and their weights are their known pixels. In wF, unknown pixels are what
+        pixels beyond the image's edge are: they have no error, also where errors are smoothed, and none is the nearest
+        object pixel, though distances run across them. Boundaries are described at `boundary`.
+
     References:
         .. [1] Pang, PySODMetrics: a simple and efficient implementation of SOD metrics, 2020.
 
@@ -65,12 +77,18 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         ['Dice', 'E', 'F', 'FPR', 'IoU', 'precision', 'recall']
     """
     truth = mask > 128
+    if known is not None and not known.all():
+        if not known.any():
+            return _no_scores()
+        prediction, truth, known = _known_box(prediction, truth, known)
+    if known is not None and known.all():
+        known = None
     centre = object_centre(truth)
-    quadrants = quadrant_histograms(prediction, truth, centre)
+    quadrants = quadrant_histograms(prediction, truth, centre, known)
     histogram = quadrants.sum(axis=(0, 1))
     levels = stretched_levels(histogram.sum(axis=0))
     total = histogram.sum(axis=1)
-    adaptive = histogram[:, levels >= adaptive_threshold(prediction, histogram, levels)].sum(axis=1)
+    adaptive = histogram[:, levels >= adaptive_threshold(prediction, histogram, levels, known)].sum(axis=1)
     bins = (levels * 255).astype(np.uint8)  # the values that the reference compares with its thresholds
     binned = np.array([np.bincount(bins, weights=counts, minlength=256) for counts in histogram]).astype(np.int64)
     found = binned[:, ::-1].cumsum(axis=1)
@@ -84,21 +102,35 @@ def score(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], threshold: flo
         "recall": ratio(found[1], total[1]),
         "FPR": ratio(found[0], total[0]),
     }
-    binary = prediction >= 255 * threshold
+    is_found = np.arange(256) >= 255 * threshold
     values = {
-        "MAE": float(background @ levels + foreground @ (1 - levels)) / mask.size,
-        "S": structure_measure(quadrants, levels, centre, mask.shape),
+        "MAE": float(background @ levels + foreground @ (1 - levels)) / int(total.sum()),
+        "S": structure_measure(quadrants, levels, centre, truth.shape),
         "E_adaptive": float(enhanced_alignment(adaptive, total)),
         "E_mean": float(curves["E"].mean()),
         "F_adaptive": float(f_measure(adaptive, total, beta2)),
         "F_mean": float(curves["F"].mean()),
-        "wF": weighted_f(prediction, levels, truth),
+        "wF": weighted_f(prediction, levels, truth, known),
         "mDice": float(curves["Dice"].mean()),
         "mIoU": float(curves["IoU"].mean()),
-        **threshold_metrics(binary, truth),
-        **boundary_metrics(binary, truth),
+        **threshold_metrics(histogram[:, is_found].sum(axis=1), total),
+        **boundary_metrics(prediction >= 255 * threshold, truth, known),
     }
     return Scores(values, curves)
+
+
+def _no_scores() -> Scores:
+    """Return nan for every value and curve."""
+    pixel = np.zeros((1, 1), np.uint8)
+    scores = score(pixel, pixel)
+    return Scores(dict.fromkeys(scores.values, math.nan), {name: np.full(256, math.nan) for name in scores.curves})
+
+
+def _known_box(prediction: NDArray[np.uint8], truth: Binary, known: Binary) -> tuple[NDArray[np.uint8], Binary, Binary]:
+    """Cut to the bounding box of the known pixels; unknown pixels become background of value 0, whose level is 0."""
+    box = _box(known, 0)
+    inside = known[box]
+    return prediction[box] * inside, truth[box] & inside, inside
 
 
 def ratio(part: ArrayLike, whole: ArrayLike, empty: float = 0.0) -> Array:
@@ -120,12 +152,20 @@ def object_centre(truth: Binary) -> tuple[int, int]:
     return y + 1, x + 1
 
 
-def quadrant_histograms(prediction: NDArray[np.uint8], truth: Binary, centre: tuple[int, int]) -> Counts:
-    """Count the pixels above/below and left/right of the centre, in background/foreground, by value: (2, 2, 2, 256)."""
+def quadrant_histograms(
+    prediction: NDArray[np.uint8], truth: Binary, centre: tuple[int, int], known: Binary | None = None
+) -> Counts:
+    """Count the known pixels by place, truth and value.
+
+    Returns:
+        (2, 2, 2, 256): above/below and left/right of the centre, in background/foreground, by value.
+    """
     keys = prediction + truth * np.uint16(256)
+    if known is not None:
+        keys[~known] = 512
     y, x = centre
     halves = [[keys[:y, :x], keys[:y, x:]], [keys[y:, :x], keys[y:, x:]]]
-    counts = [[np.bincount(keys.ravel(), minlength=512).reshape(2, 256) for keys in row] for row in halves]
+    counts = [[np.bincount(keys.ravel(), minlength=512)[:512].reshape(2, 256) for keys in row] for row in halves]
     return np.array(counts, np.int64)
 
 
@@ -137,13 +177,15 @@ def stretched_levels(histogram: Counts) -> Array:
     return levels if low == high else ((levels - low) / (high - low)).clip(0, 1)
 
 
-def adaptive_threshold(prediction: NDArray[np.uint8], histogram: Counts, levels: Array) -> float:
+def adaptive_threshold(
+    prediction: NDArray[np.uint8], histogram: Counts, levels: Array, known: Binary | None = None
+) -> float:
     """Return twice the map's mean, at most 1: Achanta et al., Frequency-tuned salient region detection, CVPR 2009,
     eq. 8.
     """
-    mean = float(histogram.sum(axis=0) @ levels) / prediction.size
+    mean = float(histogram.sum(axis=0) @ levels) / int(histogram.sum())
     if np.abs(levels - min(2 * mean, 1)).min() < 1e-9:  # a tie, which rounding decides: sum in the reference's order
-        mean = float(levels[prediction].mean())
+        mean = float(levels[prediction if known is None else prediction[known]].mean())
     return min(2 * mean, 1.0)
 
 
@@ -227,9 +269,10 @@ def _region_similarity(counts: Counts, levels: Array, corner: tuple[slice, slice
     values = counts.sum(axis=0)
     x, y = float(values @ levels) / pixels, foreground / pixels
     if foreground in (0, pixels) and np.count_nonzero(values) == 1:
-        # Both are flat: the reference returns 1 or 0, depending on how its mean is rounded.
+        # Both are flat, thus equal in structure: 1. The reference returns 1 or 0, as it happens to round its mean.
         value = levels[values.argmax()]
-        return float(x == 0 == y or np.full(shape, value)[corner].mean() == value)
+        flat = np.full(shape, value)[corner]
+        return float(x == 0 == y or flat.size != pixels or flat.mean() == value)
     centred_x, centred_y = levels - x, np.array([-y, 1 - y])
     variance_x, variance_y, covariance = (
         float(total) / (pixels - 1 + EPS)
@@ -255,7 +298,7 @@ def _gaussian() -> Array:
     return weights
 
 
-def weighted_f(prediction: NDArray[np.uint8], levels: Array, truth: Binary) -> float:
+def weighted_f(prediction: NDArray[np.uint8], levels: Array, truth: Binary, known: Binary | None = None) -> float:
     """Compute the weighted F-measure; 0 for an empty mask.
 
     Margolin et al., How to evaluate foreground maps?, CVPR 2014. Of several nearest object pixels, the one that SciPy
@@ -263,9 +306,10 @@ def weighted_f(prediction: NDArray[np.uint8], levels: Array, truth: Binary) -> f
     object, and its distance only within `FAR`, so that distances are computed in a crop.
 
     Args:
-        prediction: (H, W) uint8.
+        prediction: (H, W) uint8, 0 where unknown.
         levels: see `stretched_levels`.
-        truth: (H, W).
+        truth: (H, W), False where unknown.
+        known: (H, W); see the notes of `score`.
     """
     if not truth.any():
         return 0.0
@@ -280,6 +324,8 @@ def weighted_f(prediction: NDArray[np.uint8], levels: Array, truth: Binary) -> f
     false = np.vdot(_error_weights().take(squared, mode="clip"), values) + 2 * (levels[prediction].sum() - values.sum())
     error = 1 - values
     of_nearest = error.take(y[inner] * len(columns) + x[inner], mode="clip")  # faster than error[y, x]
+    if known is not None:
+        of_nearest *= known[close]
     smooth = correlate1d(correlate1d(of_nearest, _gaussian(), 0, mode="constant"), _gaussian(), 1, mode="constant")
     missed = np.minimum(error[inner], smooth).sum(where=inside[inner])
     size = np.count_nonzero(inside)
@@ -294,12 +340,8 @@ def _box(mask: Binary, margin: int) -> tuple[slice, ...]:
                  for p, n in zip(places, mask.shape, strict=True))  # fmt: skip
 
 
-def threshold_metrics(found: Binary, truth: Binary) -> dict[str, float]:
-    """Compute the metrics of a binary prediction.
-
-    Args:
-        found: (H, W), the prediction.
-        truth: (H, W), the ground truth.
+def threshold_metrics(found: Counts, total: Counts) -> dict[str, float]:
+    """Compute the metrics of a binary prediction; see `f_measure` for the arguments.
 
     Returns:
         Dice, IoU, precision, recall, specificity, and BER, the balanced error rate: the mean of the false negative and
@@ -309,8 +351,8 @@ def threshold_metrics(found: Binary, truth: Binary) -> dict[str, float]:
         If both are empty, all are 1 and BER is 0. If only the prediction is empty, precision is 0; if only the mask is
         empty, recall is 1, as nothing was missed; if the mask is full, specificity is 1.
     """
-    correct, positive, size = int((found & truth).sum()), int(found.sum()), int(truth.sum())
-    background, wrong = truth.size - size, positive - correct
+    (wrong, correct), (background, size) = found.tolist(), total.tolist()
+    positive = correct + wrong
     recall, specificity = correct / size if size else 1.0, 1 - wrong / background if background else 1.0
     return {
         "Dice": 2 * correct / (positive + size) if positive + size else 1.0,

@@ -2,10 +2,10 @@
 
 import html
 
-from ..data import class_colours, class_indices, read_mask
+from ..data import class_colours
 from ..pages import UNLABELLED, classes_image, figure, format_score, histogram, legend, load_or_blank, tile
 from .confusion_matrix import ConfusionMatrix
-from .evaluation import Evaluation, ImageScores
+from .evaluation import Evaluation, ImageScores, Options, read_truth
 from .multiclass_metrics import Counts
 from .prediction_file import read_indices
 
@@ -18,7 +18,7 @@ MEANINGS = {
 def multiclass_sections(evaluation: Evaluation, matrix: ConfusionMatrix) -> str:
     """Return the sections as HTML; `matrix` is the evaluation's."""
     metrics, images, names = matrix.metrics(), matrix.images, matrix.names
-    worst, best = ("".join(_figure(image, len(names)) for image in shown)
+    worst, best = ("".join(_figure(image, len(names), evaluation.options) for image in shown)
                    for shown in (evaluation.worst[: (images + 1) // 2], evaluation.best[: images // 2]))  # fmt: skip
     ignored = [("ignored", UNLABELLED)] if matrix.ignored_pixels else []
     colours = legend([*list(zip(names, class_colours(len(names)).tolist(), strict=True))[1:], *ignored])
@@ -67,8 +67,9 @@ def _cells(counts: Counts) -> str:
     )
 
 
-def _figure(image: ImageScores, classes: int) -> str:
-    found, truth = read_indices(image.prediction, classes), class_indices(read_mask(image.mask), classes, image.mask)
+def _figure(image: ImageScores, classes: int, options: Options) -> str:
+    found = read_indices(image.prediction, classes)
+    truth = read_truth(image, found, options, classes, []).labels
     background = load_or_blank(image.image, (found.shape[1], found.shape[0]))
     shown = [background] * (image.image is not None) + [classes_image(background, x) for x in (truth, found)]
     return figure(shown, image.name, format_score(image.dice, 3))

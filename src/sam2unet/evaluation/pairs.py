@@ -1,14 +1,24 @@
 """Which prediction belongs to which mask, and whether the predictions have one class or several."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..card import IGNORED
-from ..data import Polygons, find_images, find_masks, find_pairs, match, open_header
+from ..data import (
+    DataOptions,
+    ImageSource,
+    MaskSource,
+    Page,
+    find_files,
+    find_images,
+    find_masks,
+    match,
+    match_files,
+    open_header,
+)
 from ..errors import InputError
 
 MAX_CLASSES = IGNORED - 1
@@ -21,14 +31,22 @@ class EvaluationPair:
 
     name: str
     prediction: Path
-    mask: Path | Polygons
-    image: Path | None
+    mask: MaskSource
+    image: ImageSource | None
     """None if there are masks only."""
+    roi: Path | None
+    """Mask of the region of interest; None: the whole image is scored."""
 
 
 def match_predictions(
-    predictions: Path, masks: Path, *, prefer_probability: bool = True, strict: bool = True
-) -> tuple[list[EvaluationPair], list[Path | Polygons]]:
+    predictions: Path,
+    masks: Path,
+    *,
+    prefer_probability: bool = True,
+    strict: bool = True,
+    options: DataOptions = DataOptions(),  # noqa: B008, frozen
+    roi: str | None = None,
+) -> tuple[list[EvaluationPair], list[MaskSource]]:
     """Match predictions and masks by name.
 
     Args:
@@ -36,21 +54,25 @@ def match_predictions(
         masks: a folder of masks, or of images and masks.
         prefer_probability: see `find_predictions`.
         strict: raise if any mask has no prediction.
+        options: which files are the masks.
+        roi: pattern of the masks of the region of interest, relative to `masks`.
 
     Returns:
         The pairs sorted by name, and the masks without prediction.
 
     Raises:
-        InputError: no such folder, no masks, no prediction at all, or, if `strict`, none for some mask.
+        InputError: no such folder, no masks or only images, several files that could be the masks, no prediction at
+            all, or, if `strict`, none for some mask; an image without region of interest.
     """
     for folder in (predictions, masks):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
     found = find_predictions(predictions, prefer_probability=prefer_probability)
-    truths, images = find_masks(masks), find_images(masks)
+    truths = find_masks(masks, options, found)
     if not truths:
         raise InputError(f"{masks}: holds no masks")
-    image_of = {mask: images[name] for name, mask in match(images, truths).items()}
+    images = {} if options.pairs else find_images(masks, options=options)
+    image_of = {key: image for key, mask in truths.items() if (image := _image_of(key, mask, images))}
     prediction_of = {mask: name for name, mask in match(found, truths).items()}
     if image_of:  # a mask without image had nothing to be predicted from
         truths = {key: mask for key, mask in truths.items() if key in image_of or key in prediction_of}
@@ -61,11 +83,38 @@ def match_predictions(
             f"{predictions}: lacks {len(missing)} of {len(truths)} predictions, such as {missing[0]}.png for "
             f"{truths[missing[0]]}{example}"
         )
-    pairs = []
-    for key in sorted(prediction_of):
-        image, name = image_of.get(key), prediction_of[key]
-        pairs.append(EvaluationPair(name, found[name], truths[key], image if image != truths[key] else None))
+    regions = _match_regions(masks, roi, prediction_of)
+    pairs = [
+        EvaluationPair(name, found[name], truths[key], image_of.get(key), regions.get(key))
+        for key, name in sorted(prediction_of.items())
+    ]
     return pairs, [truths[key] for key in sorted(missing)]
+
+
+def _image_of(key: str, mask: MaskSource, images: dict[str, Path]) -> ImageSource | None:
+    """Return the image that a mask belongs to; None if there are masks only."""
+    if isinstance(mask, Page):
+        file = images.get(key.rpartition("/")[0])
+        return Page(file, mask.index, mask.axis) if file and file != mask.file else None
+    image = images.get(key)
+    return image if image != mask else None
+
+
+def _match_regions(masks: Path, roi: str | None, prediction_of: dict[str, str]) -> dict[str, Path]:
+    """Return the region of interest of each mask with a prediction, by the mask's key.
+
+    Raises:
+        InputError: one has none.
+    """
+    regions = match_files(prediction_of, masks, roi) if roi else {}
+    without = [key for key in sorted(prediction_of) if key not in regions]
+    if roi and without:
+        raise InputError(
+            f"{masks}: {len(without)} of {len(prediction_of)} images, such as {without[0]}, have no region of interest "
+            f"that {roi!r} matches: correct the pattern",
+            "roi",
+        )
+    return regions
 
 
 def find_predictions(folder: Path, *, prefer_probability: bool = True) -> dict[str, Path]:
@@ -76,10 +125,10 @@ def find_predictions(folder: Path, *, prefer_probability: bool = True) -> dict[s
         prefer_probability: return the maps in `probability/`, if there is such a folder, and nothing else.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or two files of the same name.
     """
     root = folder / "probability" if prefer_probability and (folder / "probability").is_dir() else folder
-    found = {**find_images(root), **{k: v for k, v in find_masks(root).items() if isinstance(v, Path)}}
+    found = find_files(root)
     return {name: path for name, path in found.items() if not name.startswith(("overlays/", "probability/"))}
 
 
@@ -141,11 +190,3 @@ def read_class_names(predictions: Path, classes: int | None = None) -> list[str]
     if repeated is not None:
         raise InputError(f"{file}: names {repeated!r} twice")
     return names
-
-
-def with_class_names(pairs: list[EvaluationPair], masks: Path, names: Sequence[str]) -> list[EvaluationPair]:
-    """Return the pairs with polygons read again, so that their labels become indices of `names`."""
-    if not names or not any(isinstance(pair.mask, Polygons) for pair in pairs):
-        return pairs
-    drawn = {pair.image: pair.mask for listed in find_pairs(masks, names).pairs.values() for pair in listed}
-    return [replace(pair, mask=drawn[pair.image]) if pair.image in drawn else pair for pair in pairs]

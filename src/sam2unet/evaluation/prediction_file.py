@@ -1,21 +1,25 @@
 """Reading predictions: maps of one class, or class indices."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..card import IGNORED
-from ..data import LOSSY, Mask, class_indices, open_image, read_mask
+from ..data import StoredMask, parse_mask_values, read_mask, read_stored
 from ..errors import InputError
-from .pairs import EvaluationPair, has_coloured_palette
+from .pairs import EvaluationPair
 
+RESIZED = "another size than their images, but the same shape"
 FORMAT_ISSUES = {
-    "colours": "converted to luminance", "more than 8 bits": "converted to 8 bits",
-    "no value above 1": "1 was read as a probability of 1/255",
+    "colours": "all but black is foreground", "more than 8 bits": "converted to 8 bits",
+    "no value above 1": "1 was read as a probability of 1/255", "transparency": "what is opaque is foreground",
+    RESIZED: "resized",
 }  # fmt: skip
-"""What distinguishes a map from an 8-bit grey one, and how it is read all the same."""
+"""What distinguishes a map from an 8-bit grey one, or a mask from its image, and how it is read all the same."""
+MAX_COLOURS = 16
+"""A prediction in more colours is no mask, but a heat map or a photograph."""
 ROUNDING = 1e-3
 """How far float probabilities may be outside [0, 1]."""
 
@@ -32,6 +36,18 @@ class WrongSizePrediction(UnusablePrediction):
     reason = "a prediction of another size"
 
 
+class ColouredPrediction(UnusablePrediction):
+    """A prediction in colours that are no map's."""
+
+    reason = "a prediction in colours"
+
+
+class NothingKnown(UnusablePrediction):
+    """A prediction without a pixel of known truth."""
+
+    reason = "nothing but ignored pixels in the mask"
+
+
 def read_map(path: Path) -> tuple[NDArray[np.uint8], str]:
     """Read a probability map or a mask of 0 and 255.
 
@@ -43,21 +59,37 @@ def read_map(path: Path) -> tuple[NDArray[np.uint8], str]:
     Raises:
         UnusablePrediction: missing, broken, not an image, or values that are no probabilities.
     """
-    image = _open(path)
-    if image.mode in ("1", "L"):
-        grey = np.asarray(image.convert("L"))
-        return grey, "no value above 1" if grey.max(initial=0) == 1 else ""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image).astype(np.float64)
-        low, high = values.min(initial=0), values.max(initial=0)
-        scale = 1 / 257 if image.mode.startswith("I") else 255 if high <= 1 + ROUNDING else 1
-        if not (low >= -ROUNDING and high * scale <= 255 * (1 + ROUNDING)):  # "not", so that nan is refused too
-            raise UnusablePrediction(f"{path}: holds values from {low:g} to {high:g}, which are no probabilities")
-        return (values * scale).clip(0, 255).astype(np.uint8), "more than 8 bits"
-    colours = np.asarray(image.convert("RGB"))
-    if np.ptp(colours, axis=2).max(initial=0) == 0:
-        return colours[..., 0], ""
-    return np.asarray(Image.fromarray(colours).convert("L")), "colours"
+    stored = _read(path)
+    if stored.alpha is not None and not _is_redundant(stored, stored.alpha):
+        opaque = stored.values[stored.alpha >= 128]
+        if opaque.size and (opaque != opaque.flat[0]).any():
+            raise UnusablePrediction(f"{path}: its transparency and its colours differ; save maps without transparency")
+        return stored.alpha, "transparency"
+    values = stored.values
+    if stored.is_colour:
+        has_background = stored.indices is not None or (values == 0).any()
+        if len(np.unique(values)) > MAX_COLOURS or not has_background:
+            raise ColouredPrediction(f"{path}: is in colours, which are no probabilities; save grey maps")
+        return (values != 0).astype(np.uint8) * np.uint8(255), "colours"
+    if values.dtype == np.uint8:
+        if stored.is_bool:
+            return values * np.uint8(255), ""
+        return values, "no value above 1" if values.max(initial=0) == 1 else ""
+    return _to_8_bits(path, values), "more than 8 bits"
+
+
+def _is_redundant(stored: StoredMask, alpha: NDArray[np.uint8]) -> bool:
+    return bool(((stored.values != 0) == (alpha >= 128)).all())
+
+
+def _to_8_bits(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
+    wide = values.astype(np.float64)
+    low, high = wide.min(initial=0), wide.max(initial=0)
+    scale = 1 / 257 if values.dtype.kind in "iu" else 255 if high <= 1 + ROUNDING else 1
+    if not (low >= -ROUNDING and high * scale <= 255 * (1 + ROUNDING)):  # "not", so that nan is refused too
+        raise UnusablePrediction(f"{path}: holds values from {low:g} to {high:g}, which are no probabilities")
+    result: NDArray[np.uint8] = (wide * scale).clip(0, 255).astype(np.uint8)
+    return result
 
 
 def read_indices(path: Path, classes: int) -> NDArray[np.uint8]:
@@ -70,14 +102,37 @@ def read_indices(path: Path, classes: int) -> NDArray[np.uint8]:
         UnusablePrediction: missing, broken, or not an image.
         InputError: higher indices, soft edges or colours.
     """
-    image = _open(path)
-    exact = image.mode == "L" and path.suffix.lower() not in LOSSY
-    # Indices are taken as they are, where `read_mask` would guess what the values of a mask mean.
-    plain = exact or has_coloured_palette(image)
-    mask = Mask("class indices", np.asarray(image)) if plain else read_mask(path)
-    if IGNORED in mask.values:
+    stored = _read(path)
+    values = stored.indices if stored.indices is not None and stored.is_colour else stored.values
+    if stored.lossy or values.dtype.kind == "f" or (stored.is_colour and stored.indices is None):
+        kind = "colours" if stored.is_colour else "grey levels"
+        raise InputError(f"{path}: a mask of {kind} holds no class indices; store each pixel's class (0, 1, 2, …)")
+    highest = int(values.max(initial=0))
+    if highest == IGNORED:
         raise InputError(f"{path}: holds {IGNORED}, which is no class; store each pixel's class (0, 1, 2, …)")
-    return class_indices(mask, classes, path)
+    if highest >= classes or values.min(initial=0) < 0:
+        raise InputError(
+            f"{path}: holds class {highest}, but there are {classes} classes (0 to {classes - 1}): correct the "
+            "prediction or the number of classes",
+            "classes",
+        )
+    return values.astype(np.uint8)
+
+
+def read_region(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read a region of interest: (H, W), true where an image is scored.
+
+    Raises:
+        InputError: missing, broken, not a mask, or not of the shape (height, width).
+    """
+    inside = read_mask(path, parse_mask_values("foreground=any")).foreground() >= 128
+    if inside.shape != shape:
+        raise InputError(
+            f"{path}: is {inside.shape[1]}x{inside.shape[0]}, but its image {shape[1]}x{shape[0]}: store regions of "
+            "interest at the image's size",
+            "roi",
+        )
+    return inside
 
 
 def check_size(pair: EvaluationPair, prediction: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
@@ -89,8 +144,8 @@ def check_size(pair: EvaluationPair, prediction: NDArray[np.uint8], mask: NDArra
         )
 
 
-def _open(path: Path) -> Image.Image:
+def _read(path: Path) -> StoredMask:
     try:
-        return open_image(path)
+        return read_stored(path)
     except InputError as error:
         raise UnusablePrediction(str(error), *error.parameters) from error

@@ -31,7 +31,8 @@ def write_report(path: Path, evaluation: Evaluation, title: str) -> None:
     else:
         sections = binary_sections(evaluation)
     folder = html.escape(str(evaluation.worst[0].prediction.parent))
+    readings = "".join(f'<p class="dim">{html.escape(sentence)}</p>' for sentence in evaluation.describe_readings())
     issues = "".join(f"<p><strong>Note:</strong> {html.escape(issue)}</p>" for issue in evaluation.issues())
-    body = f'<p class="dim">{totals.images} images{kind} · predictions: {folder}</p>\n{issues}{sections}'
+    body = f'<p class="dim">{totals.images} images{kind} · predictions: {folder}</p>\n{readings}{issues}{sections}'
     with atomic_path(path) as partial:
         partial.write_text(page(title, body), encoding="utf-8")

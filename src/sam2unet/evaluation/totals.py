@@ -71,7 +71,7 @@ class Totals:
                 result[f"{name[0]}_max"] = float(self.curve(name[0]).max())
         return result | {"images": self.images}
 
-    def check(self, predictions: Path, masks: Path) -> None:
+    def check(self, predictions: Path) -> None:
         """Raise InputError if the maps of all images are masks of 0 and 1 (one alone may be a faint probability)."""
         if self.brightest == 1:
             raise InputError(
