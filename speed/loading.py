@@ -8,6 +8,7 @@ also lengthen that; --workers 0 shows all the time that loading takes.
 """
 
 import argparse
+import dataclasses
 import statistics
 import tempfile
 import warnings
@@ -16,7 +17,7 @@ from pathlib import Path
 from lightning.pytorch.profilers import SimpleProfiler
 from results import add_json_option, report
 
-from sam2unet.data import find_pairs, training_split
+from sam2unet.data import check_pairs, find_pairs, training_split
 from sam2unet.system import find_device, retain_freed_memory
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model, build_trainer
@@ -45,8 +46,10 @@ def measure(options: argparse.Namespace) -> tuple[list[float], list[float]]:
     """Seconds of waiting before each measured step, and of each step."""
     recipe = load_recipe("general", {"trunk": options.trunk, "trunk_weights": "none", "batch_size": options.batch,
                                      "size": options.size, "workers": options.workers, "epochs": 1000})  # fmt: skip
-    training, validation = training_split(find_pairs(options.data), recipe.val_share, recipe.seed, None)
+    listing = find_pairs(options.data)
+    training, validation = training_split(listing, recipe.val_share, recipe.seed, None)
     model = build_model(recipe, None)
+    model.card = dataclasses.replace(model.card, mask_values=str(check_pairs(listing).reading))
     module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), 10_000)
     profiler = SimpleProfiler()
     with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

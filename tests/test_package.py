@@ -28,18 +28,19 @@ MAY_IMPORT = {
     "prediction": {"data", "network", "runtime", "system"},
     "benchmark": {"data", "evaluation", "pages", "prediction", "runtime", "system"},
     "training": {"data", "evaluation", "network", "pages", "system", "weights"},
-    "commands": {"benchmark", "data", "evaluation", "export", "prediction", "system", "training", "weights"},
+    "commands": {"benchmark", "data", "evaluation", "export", "pages", "prediction", "system", "training", "weights"},
 }
 
 
 def imported_modules(file: Path) -> set[str]:
     """What a file of a room imports from the rest of the package, such as "data" or "data.pairs"."""
+    outside = len(file.relative_to(SOURCE).parts)
     modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):
-            if node.level == 2 and node.module:
+            if node.level == outside and node.module:
                 modules.add(node.module)
-            elif node.level == 2:
+            elif node.level == outside:
                 modules |= {alias.name for alias in node.names}
             elif (node.module or "").startswith("sam2unet"):
                 modules.add((node.module or "").removeprefix("sam2unet."))

@@ -5,8 +5,22 @@ import typer
 from sam2unet.commands import app, options
 from sam2unet.errors import InputError
 
+DATA = {
+    "--images": "which files are images, where names don't tell",
+    "--masks": "which files are masks, where there are two kinds",
+    "--pairs": "pairs that no name tells",
+    "--mask-values": "values that can be read in more than one way",
+    "--instances": "numbers of objects, where they could be grey levels",
+    "--layers": "volumes have several axes",
+    "--crowds": "some people mark what is to be ignored as crowd",
+    "--boxes": "boxes without outlines are no masks, but may be all there is",
+    "--line-width": "cracks and vessels are annotated as lines",
+    "--ignore-exif": "masks drawn on images as stored",
+}
+"""Of all commands that read a folder of pairs."""
 OPTIONS = {
-    "train": {
+    "train": DATA
+    | {
         "--out": "a new run's folder",
         "--resume": "continue a run that was stopped or killed",
         "--recipe": "published settings, one's own file, or the settings of a model",
@@ -45,7 +59,8 @@ OPTIONS = {
         "--precision": "bf16 is faster, float32 exact",
         "--device": "a machine may have several",
     },
-    "evaluate": {
+    "evaluate": DATA
+    | {
         "--json": "for other programs, and for evaluate-merge",
         "--csv": "scores of each image, for statistics",
         "--latex": "papers",
@@ -56,6 +71,8 @@ OPTIONS = {
         "--threshold": "of the metrics of the map as saved",
         "--beta2": "some fields weight recall otherwise than 0.3",
         "--strict": "a benchmark must not skip an image",
+        "--roi": "a field of view, outside of which there is no truth",
+        "--ignored": "published protocols count ignored pixels as background",
         "--processes": "a shared machine",
         "--shard": "several machines on one folder",
     },
@@ -80,10 +97,13 @@ OPTIONS = {
         "--overwrite": "existing files are kept otherwise",
         "--trunk-weights": "the frozen trunk may have moved",
     },
-    "data check": {
+    "data check": DATA
+    | {
         "--classes": "index masks can be one object or several classes",
         "--catalogue": "the paper's test sets instead of pairs",
         "--task": "one benchmark of the five",
+        "--html": "to look at the images with the masks as they are read",
+        "--json": "for other programs",
     },
     "data list": {"--task": "one benchmark of the five", "--long": "references and layouts take many lines"},
     "data scenes": {
@@ -93,10 +113,12 @@ OPTIONS = {
         "--seed": "other scenes",
         "--kinds": "to try several classes",
     },
-    "data split": {
+    "data split": DATA
+    | {
         "--out": "where the copy goes",
         "--share": "size of the test part",
         "--group": "frames of one video or patient must stay on one side",
+        "--classes": "annotations of several classes become masks of class indices",
         "--seed": "another split",
     },
     "weights list": {},

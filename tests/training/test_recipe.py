@@ -17,7 +17,9 @@ GENERAL = {
     "warmup": 0.05, "weight_decay": 5e-4, "clip_norm": 1.0, "ema": None, "weighted_bce": False, "precision": "auto",
     "activation_checkpointing": "auto", "workers": 2, "save_minutes": 5, "val_share": 0.15, "val_group": None,
     "flip_horizontal": 0, "flip_vertical": 0, "rotation": 0, "zoom": (1.0, 1.0), "crop": 1.0, "colour": 0, "blur": 0,
-    "noise": 0, "mask_resize": "bicubic", "normalise_range": False,
+    "noise": 0, "mask_resize": "bicubic", "normalise_range": False, "images": None, "masks": None, "pairs": None,
+    "mask_values": None, "instances": False, "layers": None, "crowds": "object", "boxes": "ask", "line_width": None,
+    "ignore_exif": False,
 }  # fmt: skip
 TASK = {"trunk": "large", "epochs": 20, "batch_size": 12, "flip_horizontal": 0.5, "flip_vertical": 0.5}
 RECIPES = {

@@ -36,7 +36,7 @@ def test_class_indices_are_not_interpolated(tmp_path, rng):
     indices[0] = 255
     Image.fromarray(indices).save(tmp_path / "m.png")
     pair = Pair("m", tmp_path / "m.png", tmp_path / "m.png")
-    _, mask, _ = PairDataset([pair], preprocessing(classes=3))[SampleKey(0, 0, SIZE)]
+    _, mask, _ = PairDataset([pair], preprocessing(classes=3, mask_values="classes"))[SampleKey(0, 0, SIZE)]
     assert mask.dtype == torch.int64
     assert mask.shape == SIZE
     assert set(mask.unique().tolist()) == {0, 1, 2, 255}
@@ -48,7 +48,7 @@ def test_ignored_pixels_of_one_class_stay_ignored_and_leave_the_object_alone(tmp
     values[20:40] = 255
     Image.fromarray(values).save(tmp_path / "m.png")
     pair = Pair("m", tmp_path / "m.png", tmp_path / "m.png")
-    _, mask, _ = PairDataset([pair], preprocessing())[SampleKey(0, 0, SIZE)]
+    _, mask, _ = PairDataset([pair], preprocessing(mask_values="foreground=1,255:ignore"))[SampleKey(0, 0, SIZE)]
     np.testing.assert_array_equal(mask[0].numpy() == 255, values == 255)
     np.testing.assert_array_equal(mask[0].numpy()[values == 1], 1)
 

@@ -1,41 +1,56 @@
 """sam2unet data check, list, scenes, split"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import InputError
-from .options import Seed, Tasks, progress, table_console
+from .options import Seed, Tasks, progress, table_console, with_data_options, with_options
+
+Classes = Annotated[
+    int, typer.Option(min=1, max=254, help="Number of classes, including background; 1: foreground only.")
+]
 
 app = typer.Typer(no_args_is_help=True, help="Check or split a folder of images and masks; draw sample scenes.")
 
 
 @app.command()
+@with_data_options
 def check(
     folder: Path,
-    classes: Annotated[
-        int, typer.Option(min=1, max=254, help="Number of classes, including background; 1: foreground only.")
-    ] = 1,
+    data_options: dict[str, Any],
+    classes: Classes = 1,
     catalogue: Annotated[bool, typer.Option("--catalogue", help="Look for the paper's eighteen test sets.")] = False,
     task: Tasks = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page that shows the images with the outlines of their masks.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write what was found as JSON.")] = None,
 ) -> None:
-    """Print pairs, unpaired files, sizes, foreground and broken files; exit code 2 if training would go wrong.
+    """Print pairs, how masks are read, sizes, foreground and broken files; exit code 2 if training would go wrong.
 
     With --catalogue: which of the paper's test sets are in the folder, in any layout, and which images they share with
     training sets; exit code 1 if something is missing or differs.
     """
-    from ..data import check_pairs, find_pairs, print_check
+    from ..data import DataOptions, check_pairs, find_pairs, print_check, write_check
+    from ..pages import write_contact_sheet
 
     if catalogue:
         _check_catalogue(folder, task or [])
         return
     if task:
         raise InputError("--task needs --catalogue")
-    listing = find_pairs(folder)
+    options = DataOptions(**data_options, classes=classes)
+    listing = find_pairs(folder, options)
     with progress("reading") as report_progress:
-        result = check_pairs(listing, classes, report_progress)
-    print_check(result, table_console())
+        result = check_pairs(listing, options, report_progress)
+    print_check(result, table_console(), with_options)
+    if json:
+        write_check(json, result)
+    if html:
+        write_contact_sheet(html, result, options, with_options)
+        print(f"Contact sheet: {html}")
     if result.errors:
         raise InputError(f"{folder}: training would go wrong, see above ({len(result.errors)} errors)")
 
@@ -92,18 +107,22 @@ def scenes(
 
 
 @app.command()
+@with_data_options
 def split(
     folder: Path,
+    data_options: dict[str, Any],
     out: Annotated[Path, typer.Option(help="A new folder, in which train/ and test/ are written.")],
     share: Annotated[float, typer.Option(min=0.01, max=0.99, help="Fraction of the pairs that go to test/.")] = 0.2,
     group: Annotated[
         str | None,
         typer.Option(help='Keep groups on one side: "folder", or a regular expression that finds the group in a name.'),
     ] = None,
+    classes: Classes = 1,
     seed: Seed = 0,
 ) -> None:
     """Copy a folder of pairs into OUT/train and OUT/test."""
-    from ..data import find_pairs, write_split
+    from ..data import DataOptions, find_pairs, write_split
 
-    train, test = write_split(find_pairs(folder), out, share, seed, group)
+    options = DataOptions(**data_options, classes=classes)
+    train, test = write_split(find_pairs(folder, options), out, share, seed, group)
     print(f"{train} + {test} pairs: {out}")

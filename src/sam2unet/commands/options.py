@@ -1,5 +1,7 @@
 """What the commands share: options, their parsing, and the terminal."""
 
+import functools
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,17 +20,60 @@ if TYPE_CHECKING:
 Trunk = Literal["tiny", "small", "base_plus", "large"]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Processes = Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: number of cores.")]
+Crowds = Literal["object", "ignore"]
+Boxes = Literal["ask", "skip", "fill"]
 TrunkWeights = Annotated[Path | None, typer.Option(help="File of the frozen trunk, if it is not found.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Tasks = Annotated[list[str] | None, typer.Option(help="camouflage, salient, marine, mirror, polyp, or all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
+DATA_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "images": (
+        Annotated[str | None, typer.Option(help='Pattern of the images, relative to the folder, such as "*.jpg".')],
+        None,
+    ),
+    "masks": (
+        Annotated[str | None, typer.Option(help='Pattern of the masks, such as "1st_manual/*" or "*_1stHO.png".')],
+        None,
+    ),
+    "pairs": (
+        Annotated[Path | None, typer.Option(help="CSV file with the columns image and mask, and perhaps split.")],
+        None,
+    ),
+    "mask_values": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="What the values in masks mean: foreground=255, foreground=1-254, 0:background,128:1,255:ignore, "
+                "#ff0000:1, classes, soft, alpha, or CVAT's labelmap.txt."
+            ),
+        ],
+        None,
+    ),
+    "instances": (
+        Annotated[bool, typer.Option("--instances", help="The values in masks are numbers of objects.")],
+        False,
+    ),
+    "layers": (Annotated[int | None, typer.Option(min=0, help="Axis along which the pages of a volume lie.")], None),
+    "crowds": (Annotated[Crowds, typer.Option(help="What COCO's crowd regions are.")], "object"),
+    "boxes": (Annotated[Boxes, typer.Option(help="What to do with images that have a box without an outline.")], "ask"),
+    "line_width": (
+        Annotated[float | None, typer.Option(help="Width of annotated lines in pixels; without it they are left out.")],
+        None,
+    ),
+    "ignore_exif": (
+        Annotated[bool, typer.Option("--ignore-exif", help="Read images as stored, not turned by EXIF orientation.")],
+        False,
+    ),
+}
+"""The fields of `DataOptions` as options, with their defaults."""
+
 OPTIONS = {"flip": "--flip-tta"}
 """Options that are not called like the parameter of the library."""
 
 
-def with_options(error: BaseException) -> str:
-    """Return an error's message, followed by the options of the running command that its way out would change."""
+def with_options(error: object) -> str:
+    """Return what an error or finding says, with the options of the running command that its way out would change."""
     from . import app
 
     command: Any = typer.main.get_command(app)
@@ -38,6 +83,24 @@ def with_options(error: BaseException) -> str:
     wanted = (OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in getattr(error, "parameters", ()))
     options = ", ".join(name for name in wanted if name in known)
     return f"{error} ({options})" if options else str(error)
+
+
+def with_data_options(command: "Callable[..., None]") -> "Callable[..., None]":
+    """Give a command the options of `DATA_OPTIONS`; it gets their values as the dictionary `data_options`."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        command(data_options={name: values.pop(name) for name in DATA_OPTIONS}, **values)
+
+    own = [p for name, p in inspect.signature(command).parameters.items() if name != "data_options"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in DATA_OPTIONS.items()
+    ]
+    run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
+    del run.__wrapped__
+    return run
 
 
 def parse_shard(text: str | None) -> Shard:

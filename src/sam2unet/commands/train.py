@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
-from .options import Device, Trunk, parse_key_value, progress_console
+from .options import DATA_OPTIONS, Device, Trunk, parse_key_value, progress_console, with_data_options
 
 
+@with_data_options
 def train(
+    data_options: dict[str, Any],
     data: Annotated[
         Path | None,
         typer.Argument(help="A folder of images and masks, or one with train/ and perhaps val/.", show_default=False),
@@ -50,6 +52,7 @@ def train(
         "size": size, "lr": lr, "seed": seed,
     }  # fmt: skip
     keys = {key: value for key, value in given.items() if value is not None}
+    keys |= {key: value for key, value in data_options.items() if value != DATA_OPTIONS[key][1]}
     keys |= dict(map(parse_key_value, changes or []))
     for key in keys:
         if current_key(key) is None:

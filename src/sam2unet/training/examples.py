@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ..data import Pair, read_image, read_mask
+from ..data import Pair, parse_mask_values, read_image, read_mask
 from ..network import SAM2UNet
 from ..pages import classes_image, outcome_image, worst_and_best
 from ..weights import load_model
@@ -45,14 +45,15 @@ def pick_examples(
 def _draw(model: SAM2UNet, pair: Pair, device: torch.device) -> list[Image.Image]:
     """Return the images of an `Example`, small enough for a page."""
     card = model.card
-    image = read_image(pair.image, card.normalise_range)
+    ignore_exif = card.recipe.get("ignore_exif", False)
+    image = read_image(pair.image, card.normalise_range, ignore_exif=ignore_exif)
     logits = model(Preprocessing(card.size, card.mean, card.std).network_input(image)[None].to(device))
-    mask = read_mask(pair.mask)
+    mask = read_mask(pair.mask, parse_mask_values(card.mask_values), card.classes, ignore_exif)
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     size = image.size  # Pillow's: (width, height)
     logits = F.interpolate(logits, size=size[::-1], mode="bilinear")[0].cpu()
     if card.classes > 1:
-        truth = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.NEAREST))
+        truth = np.asarray(Image.fromarray(mask.labels).resize(size, Image.Resampling.NEAREST))
         prediction = logits.argmax(dim=0).numpy().astype(np.uint8)
         return [image, classes_image(image, truth), classes_image(image, prediction)]
     truth, known = (

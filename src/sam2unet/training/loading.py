@@ -119,7 +119,7 @@ class PairDataModule(pl.LightningDataModule):
     Args:
         training: training pairs.
         validation: validation pairs.
-        card: the network's card, for size, normalisation and classes.
+        card: the network's card, for size, normalisation, classes and the reading of masks.
         recipe: for batches, augmentation and workers.
         augment: applied after the recipe's own augmentation.
     """
@@ -130,8 +130,9 @@ class PairDataModule(pl.LightningDataModule):
         super().__init__()
         self.recipe = recipe
         preprocessing = Preprocessing(
-            card.size, card.mean, card.std, card.classes, card.normalise_range, recipe.mask_resize
-        )
+            card.size, card.mean, card.std, card.classes, card.normalise_range, card.mask_values, recipe.ignore_exif,
+            recipe.mask_resize,
+        )  # fmt: skip
         augmentations: list[Augment] = [Augmentation(**recipe.augmentation), *([augment] if augment else [])]
         self.training = PairDataset(training, preprocessing, recipe.seed, augmentations)
         self.validation = PairDataset(validation, preprocessing)

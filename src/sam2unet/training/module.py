@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..data import ImageSource
 from ..errors import InputError
 from ..network import SAM2UNet, deep_supervision_loss, structure_loss
 from ..weights import cast_frozen_to_bf16
@@ -36,7 +36,7 @@ class SegmentationModule(pl.LightningModule):
     strict_loading = False  # checkpoints hold only what is trained
 
     def __init__(
-        self, model: SAM2UNet, recipe: Recipe, train_images: Sequence[Path], num_val_images: int,
+        self, model: SAM2UNet, recipe: Recipe, train_images: Sequence[ImageSource], num_val_images: int,
         total_steps: int, loss: Loss | None = None,
     ):  # fmt: skip
         super().__init__()

@@ -1,5 +1,6 @@
 """Recipes: all settings of a training run but its data and device."""
 
+import dataclasses
 import logging
 from importlib import resources
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ..card import nearest_multiple
+from ..data import DataOptions
 from ..errors import InputError
 from ..files import atomic_path
 from ..network import HIERA_CONFIGS, AdapterInit
@@ -69,6 +71,16 @@ class Recipe(BaseModel):
     activation_checkpointing: Literal["auto"] | Fraction
     workers: Annotated[Whole, Field(ge=0)]
     save_minutes: Annotated[float, Field(ge=0)]
+    images: str | None
+    masks: str | None
+    pairs: str | None
+    mask_values: str | None
+    instances: bool
+    layers: Annotated[Whole, Field(ge=0)] | None
+    crowds: Literal["object", "ignore"]
+    boxes: Literal["ask", "skip", "fill"]
+    line_width: Positive | None
+    ignore_exif: bool
     val_share: Annotated[float, Field(gt=0, lt=1)]
     val_group: str | None
     flip_horizontal: Fraction
@@ -112,6 +124,13 @@ class Recipe(BaseModel):
     def augmentation(self) -> dict[str, Any]:
         """The arguments of `Augmentation`."""
         return {key: getattr(self, key) for key in AUGMENTATION}
+
+    @property
+    def data_options(self) -> DataOptions:
+        """How the data is found and read."""
+        names = {field.name for field in dataclasses.fields(DataOptions)}
+        values = {key: value for key, value in self if key in names}
+        return DataOptions(**values | {"class_names": tuple(self.class_names)})
 
     @property
     def height_width(self) -> tuple[int, int]:

@@ -11,9 +11,20 @@ import lightning.pytorch as pl
 import torch
 from rich.console import Console
 
-from ..data import DataCheck, Listing, Pair, check_pairs, find_pairs, print_check, training_split
+from ..data import (
+    DataCheck,
+    Listing,
+    Pair,
+    check_pairs,
+    check_validation,
+    find_pairs,
+    print_check,
+    training_split,
+    write_check,
+)
 from ..errors import InputError
 from ..network import SAM2UNet
+from ..pages import write_contact_sheet
 from ..progress import progress_bar
 from ..system import find_device, is_main_process, local_rank, retain_freed_memory, world_size
 from .augmentation import Augment
@@ -131,7 +142,7 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
     if device in ("auto", "cuda") and torch.cuda.is_available() and local_rank() is not None:
         torch.cuda.set_device(local_rank())  # else the first GPU would hold memory of all processes
     torch_device = find_device(device)
-    listing = find_pairs(record.data, resolved.class_names if resolved.classes > 1 else ())
+    listing = find_pairs(record.data, resolved.data_options)
     with lock_run_folder(folder) if is_main_process() else nullcontext():
         return _Training(folder, resolved, record, listing, torch_device, loss, augment, console).run(bool(resume))
 
@@ -147,7 +158,7 @@ def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Re
     if is_main_process() and ((folder / LAST).exists() or CheckpointFiles(folder).names()):
         raise InputError(f"{folder}: contains a run already: resume it, or choose another folder", "resume", "out")
     # Absolute, so that the run can be resumed, and its recipe be used again, from another folder.
-    files = {key: getattr(recipe, key) for key in ("trunk_weights", "start_from")}
+    files = {key: getattr(recipe, key) for key in ("trunk_weights", "start_from", "pairs", "mask_values")}
     recipe = recipe.model_copy(update={k: str(Path(v).absolute()) for k, v in files.items() if v and Path(v).is_file()})
     return recipe, RunRecord(str(Path(data).absolute()))
 
@@ -189,11 +200,13 @@ class _Training:
         """Train; from the newest checkpoint if `resumed`."""
         check = self._check_data()
         training, validation = self._split()
+        self._check_validation(check, validation)
         total_steps = self._count_steps(len(training))
         checkpoint = self.files.find_newest(self._warn) if resumed else None
         pl.seed_everything(self.recipe.seed, verbose=False)
         trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
         model = build_model(self.recipe, trunk_file, self._print)
+        model.card = dataclasses.replace(model.card, mask_values=str(check.reading))
         record = self._conditions(model, trunk_file, [*training, *validation])
         if checkpoint:
             for change in changes_since(self.record, record, self.folder):
@@ -218,16 +231,19 @@ class _Training:
         return CheckpointFiles(self.folder)
 
     def _check_data(self) -> DataCheck:
-        """Read and check every pair, in the main process only; first write what a resumed run needs."""
-        if not is_main_process():
-            return DataCheck(self.listing.root)
-        write_run_record(self.folder, self.record)
-        save_recipe(self.recipe, self.folder / "recipe.yaml")
+        """Read and check every pair, in each process; first write what a resumed run needs."""
+        if is_main_process():
+            write_run_record(self.folder, self.record)
+            save_recipe(self.recipe, self.folder / "recipe.yaml")
         with progress_bar(self.console, "checking the data") as progress:
-            check = check_pairs(self.listing, self.recipe.classes, progress)
+            check = check_pairs(self.listing, self.recipe.data_options, progress)
         print_check(check, self.console)
+        if is_main_process():
+            write_check(self.folder / "data.json", check)
+            write_contact_sheet(self.folder / "data.html", check, self.recipe.data_options)
         if check.errors:
-            raise InputError(f"{self.listing.root}: training would go wrong: {check.errors[0]}")
+            first = check.errors[0]
+            raise InputError(f"{self.listing.root}: training would go wrong: {first}", *first.parameters)
         return check
 
     def _split(self) -> tuple[list[Pair], list[Pair]]:
@@ -240,6 +256,15 @@ class _Training:
                 f"{self.listing.root}: {len(validation)} validation pairs are too few for {world_size()} processes"
             )
         return training, validation
+
+    def _check_validation(self, check: DataCheck, validation: list[Pair]) -> None:
+        """Warn if scores of pairs that were held out would say nothing; those of a folder val/ are checked already."""
+        if not self.listing.pairs.get("val"):
+            held_out = {pair.key for pair in validation}
+            checks = [found for found in check.pairs if found.pair.key in held_out]
+            where = f"{self.listing.root} (held out for validation)"
+            for finding in check_validation(where, checks, self.recipe.data_options):
+                self._warn(finding)
 
     def _count_steps(self, num_training: int) -> int:
         """Return the number of optimizer steps of the whole run; warn if images are dropped."""

@@ -13,7 +13,15 @@ from ..errors import InputError
 from ..files import PARTIAL
 
 OUTPUTS = {
-    ".": ("best.safetensors", "last.safetensors", "metrics.csv", "recipe.yaml", "report.html"),
+    ".": (
+        "best.safetensors",
+        "last.safetensors",
+        "data.html",
+        "data.json",
+        "metrics.csv",
+        "recipe.yaml",
+        "report.html",
+    ),
     "resume": ("run.json", "step-*.ckpt", "SHA256SUMS"),
 }
 """The files that a run writes under a hidden name first, by folder."""

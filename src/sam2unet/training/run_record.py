@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data import Pair, Polygons
+from ..data import Pair, files_of
 from ..errors import InputError
 from ..files import atomic_path
-from .recipe import rename_keys
+from .recipe import load_recipe, rename_keys
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def changes_since(start: RunRecord, now: RunRecord, run: Path) -> list[str]:
         InputError: a condition changed under which it cannot: recipe, pairs, frozen trunk, processes, loss or
             augmentation.
     """
-    edited = [key for key, value in now.recipe.items() if start.recipe.get(key) != value]
+    started_with = load_recipe().model_dump(mode="json") | start.recipe  # an older version had fewer keys
+    edited = [key for key, value in now.recipe.items() if started_with.get(key) != value]
     if edited:
         raise InputError(f"{run / 'recipe.yaml'}: {edited[0]} differs from when the run started: restore it")
     if list(start.pairs.items()) != list(now.pairs.items()):
@@ -107,5 +108,5 @@ def file_sizes(pair: Pair) -> str:
 
     Other images often have the same names, but hardly ever the same sizes.
     """
-    mask = pair.mask.file if isinstance(pair.mask, Polygons) else pair.mask
-    return f"{pair.image.stat().st_size}+{mask.stat().st_size}"
+    (image,), masks = files_of(pair.image), files_of(pair.mask)
+    return "+".join(str(file.stat().st_size) for file in (image, *masks))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..card import IGNORED
-from ..data import Pair, class_indices, read_image, read_mask
+from ..data import Pair, parse_mask_values, read_image, read_mask
 from .augmentation import Augment
 
 
@@ -41,6 +41,10 @@ class Preprocessing:
     """1 for foreground against background; else the number of classes, including background (0)."""
     normalise_range: bool = False
     """Scale 16-bit images from their own minimum and maximum to 0 and 255; see `read_image`."""
+    mask_values: str = "foreground=any"
+    """What the values in masks mean; see `parse_mask_values`."""
+    ignore_exif: bool = False
+    """Read images and masks as stored, not turned upright by their EXIF orientation."""
     mask_resize: Literal["bicubic", "nearest"] = "bicubic"
     """"bicubic" gives one-class masks soft edges, as in the published training; class indices always use nearest."""
 
@@ -63,10 +67,9 @@ class Preprocessing:
         Returns:
             (1, height, width) float32 in [0, 1]; for several classes (height, width) int64. 255 where ignored.
         """
-        mask = read_mask(pair.mask)
+        mask = read_mask(pair.mask, parse_mask_values(self.mask_values), self.classes, self.ignore_exif)
         if self.classes > 1:
-            indices = class_indices(mask, self.classes, pair.mask)
-            return torch.from_numpy(_resize(indices, size, Image.Resampling.NEAREST).astype(np.int64))
+            return torch.from_numpy(_resize(mask.labels, size, Image.Resampling.NEAREST).astype(np.int64))
         resampling = Image.Resampling.BICUBIC if self.mask_resize == "bicubic" else Image.Resampling.NEAREST
         values = _resize(mask.foreground(), size, resampling).astype(np.float32) / 255
         known = mask.known()
@@ -109,7 +112,8 @@ class PairDataset(Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
         pair, preprocessing = self.pairs[key.pair_index], self.preprocessing
-        image = preprocessing.pixels(read_image(pair.image, preprocessing.normalise_range), key.size)
+        whole = read_image(pair.image, preprocessing.normalise_range, ignore_exif=preprocessing.ignore_exif)
+        image = preprocessing.pixels(whole, key.size)
         target = preprocessing.target(pair, key.size)
         rng = np.random.default_rng((self.seed, key.epoch, key.pair_index))
         for augment in self.augmentations:
