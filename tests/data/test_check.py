@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2unet.data import DataOptions, check_pairs, find_pairs, training_split
+from sam2unet.data import DataOptions, check_pairs, find_pairs, training_split, write_check
 
 from .folders import OBJECT, OBJECT_FRACTION, write_images
 
@@ -214,8 +214,12 @@ def test_check_tells_of_images_that_are_in_two_splits(tmp_path):
     images = [np.random.default_rng(i).integers(0, 255, (20, 30, 3), np.uint8) for i in range(5)]
     write_masks(tmp_path / "train", *[OBJECT] * 3, images=images[:3])
     write_masks(tmp_path / "test", *[OBJECT] * 3, images=[images[3], images[1], images[4]])
-    finding = only(check(tmp_path).warnings, "look like one in train")
+    result = check(tmp_path)
+    finding = only(result.warnings, "look like one in train")
     assert f"1 of 3 images in test look like one in train, such as {tmp_path / 'test/images/1.png'} like " in finding
+    write_check(tmp_path / "check.json", result)
+    twins = [str(tmp_path / split / "images/1.png") for split in ("train", "test")]
+    assert json.loads((tmp_path / "check.json").read_text())["duplicates"] == [twins]
 
 
 @pytest.mark.parametrize(
@@ -254,3 +258,41 @@ def test_train_tells_of_held_out_images_whose_scores_say_nothing(tmp_path, run):
             told.append("(held out for validation): none of 2 validation images shows the object" in result.err)
             break
     assert told == [True]
+
+
+def test_check_does_not_call_masks_inverted_whose_values_are_decided(tmp_path):
+    write_masks(tmp_path, 255 - OBJECT, 255 - OBJECT)
+    only(check(tmp_path).warnings, "the masks are inverted")
+    assert not [finding for finding in check(tmp_path, mask_values="foreground=255").warnings if "inverted" in finding]
+
+
+def test_check_says_which_reading_makes_all_masks_empty(tmp_path):
+    write_masks(tmp_path, OBJECT, OBJECT)
+    finding = only(
+        check(tmp_path, mask_values="foreground=1,3").errors, "all 2 masks are empty, read as foreground=1,3"
+    )
+    assert finding.parameters == ("mask_values",)
+
+
+def test_check_chooses_no_reading_if_no_mask_can_be_read(tmp_path):
+    write_masks(tmp_path, OBJECT, OBJECT)
+    for name in "01":
+        (tmp_path / f"masks/{name}.png").write_bytes(b"")
+    assert check(tmp_path).reading is None
+
+
+def test_check_counts_pixels_without_data_among_the_values(tmp_path):
+    write_images(tmp_path, "images/a.png", "masks/a.tif")
+    values = (OBJECT > 0).astype(np.float32)
+    values[:10, :15][OBJECT[:10, :15] == 0] = np.nan
+    Image.fromarray(values).save(tmp_path / "masks/a.tif")
+    result = check(tmp_path)
+    assert "no data (16.7%)" in result.splits[""].values
+    only(result.warnings, "1 masks have pixels that are not a number")
+
+
+def test_check_tells_of_images_without_values(tmp_path):
+    write_images(tmp_path, "images/a.tif", "images/b.tif", "masks/a.png", "masks/b.png")
+    Image.fromarray(np.full(OBJECT.shape, np.nan, np.float32)).save(tmp_path / "images/a.tif")
+    finding = only(check(tmp_path).warnings, "1 image of a single value, or of none")
+    assert str(tmp_path / "images/a.tif") in finding

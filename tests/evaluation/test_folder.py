@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import sam2unet
+from sam2unet.data import check_pairs, find_pairs
 from sam2unet.errors import InputError
 from sam2unet.evaluation import Options, evaluate_folder, folder
 from sam2unet.prediction import mask_image
@@ -329,3 +330,51 @@ def test_options_reach_the_evaluation(folders):
 
 def test_examples():
     assert doctest.testmod(folder).failed == 0
+
+
+def test_evaluate_refuses_masks_of_0_and_255_in_16_bits_but_not_a_faint_map(folders):
+    def widen(path, values):
+        path.unlink()
+        Image.fromarray(values.astype(np.uint16)).save(path)
+
+    paths = sorted((folders / "maps").iterdir())
+    widen(paths[2], np.full((42, 50), 200))
+    assert evaluate_folder(folders / "maps", folders / "gt").totals.images == 6
+    for path in paths:
+        widen(path, 255 * (np.asarray(Image.open(path)) >= 128))
+    with pytest.raises(
+        InputError, match=r"maps: holds no value above 256 in files of 16 bits or more, such as .*\.png"
+    ):
+        sam2unet.evaluate(folders / "maps", folders / "gt")
+
+
+def test_evaluate_blames_the_mask_if_the_prediction_has_the_images_size(tmp_path):
+    for name, size in (("maps/a", (30, 20)), ("in/images/a", (30, 20)), ("in/masks/a", (20, 20))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size, 255).save(tmp_path / f"{name}.png")
+    with pytest.raises(InputError, match=r"images/a\.png is 30x20, but its mask .*masks/a\.png is 20x20: export"):
+        sam2unet.evaluate(tmp_path / "maps", tmp_path / "in", strict=True)
+
+
+def test_evaluate_remarks_on_the_folder_of_masks_what_check_does(tmp_path):
+    truth = np.full((20, 30), 255, np.uint8)
+    truth[5:10, 5:15] = 0  # inverted
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for i in range(2):
+        for name in ("maps", "in/images", "in/masks"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(truth).save(tmp_path / name / f"{i}.png", exif=exif if name == "in/images" else None)
+    (tmp_path / "in/scan.nrrd").write_bytes(b"NRRD")
+    found = check_pairs(find_pairs(tmp_path / "in"))
+    assert len(found.warnings) == 3
+    issues = evaluate_folder(tmp_path / "maps", tmp_path / "in").issues()
+    assert sorted(issues) == sorted(found.warnings)
+
+
+def test_evaluate_needs_no_readable_images(tmp_path):
+    for name in ("maps", "in/images", "in/masks"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("L", (30, 20), 255).save(tmp_path / name / "a.png")
+    (tmp_path / "in/images/a.png").write_bytes(b"")
+    assert sam2unet.evaluate(tmp_path / "maps", tmp_path / "in")["Dice"] == 1

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from sam2unet.errors import InputError
-from sam2unet.evaluation.prediction_file import UnusablePrediction, read_indices, read_map
+from sam2unet.evaluation.prediction_file import UnusablePrediction, read_indices, read_map, read_region
 from sam2unet.prediction import mask_image
 
 
@@ -100,3 +101,24 @@ def test_broken_and_missing_predictions_are_unusable(read, tmp_path):
     for name in ("broken.png", "missing.png"):
         with pytest.raises(UnusablePrediction, match=name):
             read(tmp_path / name)
+
+
+def test_read_map_ignores_transparency_that_is_the_same_everywhere(tmp_path):
+    image = Image.fromarray(np.array([[0, 255, 0]], np.uint8)).convert("RGBA")
+    image.putalpha(254)
+    image.save(tmp_path / "a.png")
+    grey, issue = read_map(tmp_path / "a.png")
+    assert (grey.tolist(), issue) == ([[0, 255, 0]], "")
+
+
+def test_read_map_refuses_tiff_files_in_which_0_is_white(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[False, True]]), photometric="miniswhite")
+    with pytest.raises(UnusablePrediction, match=r"a\.tif: this TIFF file declares 0 as white"):
+        read_map(tmp_path / "a.tif")
+
+
+def test_read_region_resizes_a_region_of_the_images_shape(tmp_path):
+    Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8)).save(tmp_path / "a.png")
+    assert read_region(tmp_path / "a.png", (4, 4)).astype(int).tolist() == [[0, 0, 1, 1]] * 2 + [[1] * 4] * 2
+    with pytest.raises(InputError, match=r"a\.png: is 2x2, but its image 4x3"):
+        read_region(tmp_path / "a.png", (3, 4))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import InputError
-from .options import Processes, parse_shard, progress, with_data_options
+from .options import Processes, parse_shard, progress, with_data_options, with_options
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
@@ -94,6 +94,6 @@ def _print_issues(result: "Evaluation") -> None:
     for sentence in result.describe_readings():
         print(sentence, file=sys.stderr)
     for issue in result.issues():
-        print(f"sam2unet: {issue}", file=sys.stderr)
+        print(f"sam2unet: {with_options(issue)}", file=sys.stderr)
     if result.skipped:
         raise typer.Exit(1)

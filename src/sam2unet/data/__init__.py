@@ -1,7 +1,7 @@
 """Pairs of image and mask: reading, matching, checking, splitting; sample scenes. Knows no torch."""
 
 from .annotations import Annotation
-from .check import check_pairs, has_same_aspect, read_content
+from .check import check_folder, check_masks, check_pairs, has_same_aspect, read_content
 from .colours import class_colours
 from .data_check import DataCheck, Finding, PairCheck, SplitCheck
 from .findings import check_validation
@@ -36,10 +36,10 @@ from .tables import check_rows, print_check, write_check
 __all__ = [
     "MAX_PIXELS", "Annotation", "DataCheck", "DataOptions", "Finding", "ImageSource", "Listing", "Mask",
     "MaskParts", "MaskReading", "MaskSource", "Page", "Pair", "PairCheck", "SplitCheck", "StoredMask",
-    "check_pairs", "check_rows", "check_validation", "choose_reading", "class_colours", "describe_reading",
-    "files_of", "find_files", "find_images", "find_masks", "find_pairs", "has_same_aspect", "hold_out",
-    "image_size", "is_image", "list_pages", "match", "match_files", "open_header", "open_image", "pair_up",
-    "parse_mask_values", "perceptual_hash", "pixel_count", "print_check", "read_content", "read_frames",
-    "read_image", "read_mask", "read_stored", "same_looking", "split_of", "stem_of", "to_rgb", "training_split",
-    "walk", "without_roles", "without_split", "write_check", "write_scenes", "write_split",
+    "check_folder", "check_masks", "check_pairs", "check_rows", "check_validation", "choose_reading",
+    "class_colours", "describe_reading", "files_of", "find_files", "find_images", "find_masks", "find_pairs",
+    "has_same_aspect", "hold_out", "image_size", "is_image", "list_pages", "match", "match_files", "open_header",
+    "open_image", "pair_up", "parse_mask_values", "perceptual_hash", "pixel_count", "print_check", "read_content",
+    "read_frames", "read_image", "read_mask", "read_stored", "same_looking", "split_of", "stem_of", "to_rgb",
+    "training_split", "walk", "without_roles", "without_split", "write_check", "write_scenes", "write_split",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What a check of a folder found, by pair, split and folder."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,12 @@ class Finding(str):
         return cls(str(error), *error.parameters)
 
 
+def fraction_of(labels: Mapping[int, int]) -> float:
+    """Return the fraction of foreground, in [0, 1], among the pixels of each label."""
+    found = sum(pixels for label, pixels in labels.items() if label not in (0, IGNORED))
+    return found / max(1, sum(labels.values()))
+
+
 @dataclass
 class PairCheck:
     """What reading one pair found."""
@@ -40,8 +47,11 @@ class PairCheck:
     """Width and height of the image."""
     mask: MaskContent | None = None
     hash: Hash | None = None
+    """Of the image, if the folder has several splits."""
     orientation: int = 1
     """EXIF orientation of the image if its mask has another one."""
+    is_scaled_by_type: bool = True
+    """See `RawImage`."""
     value_range: tuple[float, float, int] | None = None
     """Lowest value, highest value and bits of an image of more than 8 bits."""
     remark: str = ""
@@ -52,8 +62,7 @@ class PairCheck:
     @property
     def foreground(self) -> float:
         """Fraction of the mask that is foreground, in [0, 1]."""
-        found = sum(pixels for label, pixels in self.labels.items() if label not in (0, IGNORED))
-        return found / max(1, sum(self.labels.values()))
+        return fraction_of(self.labels)
 
 
 @dataclass
@@ -97,6 +106,8 @@ class DataCheck:
     splits: dict[str, SplitCheck] = field(default_factory=dict)
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
+    duplicates: list[tuple[PairCheck, PairCheck]] = field(default_factory=list)
+    """Training images, and images of other splits that look like them."""
 
     @property
     def pairs(self) -> list[PairCheck]:

@@ -1,7 +1,8 @@
 """What deserves attention in a folder of pairs, and what would make training on it go wrong."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from .data_check import DataCheck, Finding, PairCheck, SplitCheck
 from .images.perceptual_hash import same_looking
 from .layout.pairs import Listing
 from .options import DataOptions
+from .sources import ImageSource
 from .split import training_split
 
 NUM_EXAMPLES = 3
@@ -31,12 +33,12 @@ def add_findings(result: DataCheck, listing: Listing, options: DataOptions) -> N
         listing: what `find_pairs` returned.
         options: the number of classes and their names.
     """
-    result.warnings += [*map(Finding, listing.remarks), *_describe_unread(listing)]
+    result.warnings += describe_listing(listing)
     _report_errors(result)
     for split, found in result.splits.items():
         where = f"{result.root} ({split})" if split else str(result.root)
         result.warnings += [Finding(f"{where}: {sentence}") for sentence in _describe_unpaired(found)]
-        _check_foreground(result, where, split, found)
+        _check_foreground(result, where, split, options)
     result.warnings += _describe_images(result)
     if (val := result.splits.get("val")) and result.splits.get("train"):
         result.warnings += check_validation(f"{result.root} (val)", val.readable, options)
@@ -65,11 +67,21 @@ def _by_way_out(errors: Iterable[Finding]) -> list[list[Finding]]:
     return list(kinds.values())
 
 
-def _describe_unread(listing: Listing) -> Iterator[Finding]:
+def describe_listing(listing: Listing, used: Collection[Path] = ()) -> list[Finding]:
+    """Return how a folder was read, and what in it was not.
+
+    Args:
+        listing: what `find_pairs` returned.
+        used: files that something else reads, such as regions of interest.
+    """
+    findings = [*map(Finding, listing.remarks)]
     for reason, files in listing.unread.items():
-        yield Finding(f"{listing.root}: {len(files)} files are {reason}: {_examples(files)}")
+        if rest := [file for file in files if file not in used]:
+            verb = "is" if len(rest) == 1 else "are"
+            findings.append(Finding(f"{listing.root}: {_count(len(rest), 'file')} {verb} {reason}: {_examples(rest)}"))
     for reason, count in listing.skipped.items():
-        yield Finding(f"{listing.root}: annotations hold {reason}: {count} not drawn")
+        findings.append(Finding(f"{listing.root}: annotations hold {reason}: {count} not drawn"))
+    return findings
 
 
 def _describe_unpaired(found: SplitCheck) -> Iterator[str]:
@@ -86,38 +98,60 @@ def _examples(names: Sequence[object]) -> str:
     return ", ".join(map(str, names[:NUM_EXAMPLES])) + (", …" if len(names) > NUM_EXAMPLES else "")
 
 
-def _check_foreground(result: DataCheck, where: str, split: str, found: SplitCheck) -> None:
-    """Add what the fractions of foreground tell."""
+def _check_foreground(result: DataCheck, where: str, split: str, options: DataOptions) -> None:
+    """Add what the sizes of masks and their fractions of foreground tell."""
+    found = result.splits[split]
     resized = [p.pair.mask for p in found.readable if p.mask and p.mask.size != p.size]
     if resized:
         result.warnings.append(
             Finding(f"{where}: {_count(len(resized), 'mask')} of another size than the image but of its shape, "
                     f"resized: {_examples(resized)}")
         )  # fmt: skip
-    if split in ("", "train"):
-        for fraction, word in ((0, "empty"), (1, "full")):
-            if set(found.foreground) == {fraction}:
-                result.errors.append(
-                    Finding(f"{where}: all {len(found.foreground)} masks are {word}: nothing to learn")
-                )
-                return
-    if found.foreground and np.mean(found.foreground) >= MIN_INVERTED:
-        result.warnings.append(
-            Finding(f"{where}: {np.mean(found.foreground):.0%} of the pixels are foreground: if the object is what is "
-                    "black, the masks are inverted: set mask_values to foreground=0", "mask_values")
-        )  # fmt: skip
+    if split in ("", "train") and (sentence := describe_uniform(where, found.foreground, options)):
+        result.errors.append(Finding(f"{sentence}: nothing to learn", *sentence.parameters))
+    else:
+        result.warnings += describe_inverted(where, found.foreground, options)
+
+
+def describe_uniform(where: str, foreground: Sequence[float], options: DataOptions) -> Finding | None:
+    """Return that all masks are empty, or all full; None if they are not.
+
+    Args:
+        where: name of the set, for messages.
+        foreground: fraction of each mask that is foreground, in [0, 1].
+        options: `mask_values`, if the user set it, may be the cause.
+    """
+    word = {0.0: "empty", 1.0: "full"}.get(foreground[0]) if len(set(foreground)) == 1 else None
+    cause = f", read as {options.mask_values}" if options.mask_values else ""
+    parameters = ("mask_values",) if options.mask_values else ()
+    return Finding(f"{where}: all {len(foreground)} masks are {word}{cause}", *parameters) if word else None
+
+
+def describe_inverted(where: str, foreground: Sequence[float], options: DataOptions) -> list[Finding]:
+    """Return that masks may be inverted, if so; see `describe_uniform` for the arguments."""
+    if options.mask_values or options.classes > 1 or not foreground or np.mean(foreground) < MIN_INVERTED:
+        return []
+    return [
+        Finding(f"{where}: {np.mean(foreground):.0%} of the pixels are foreground: if the object is what is black, the "
+                "masks are inverted: set mask_values to foreground=0", "mask_values")
+    ]  # fmt: skip
+
+
+def describe_turned(root: Path, turned: Sequence[ImageSource]) -> list[Finding]:
+    """Return that images are turned by an EXIF orientation that their masks lack, if there are any."""
+    if not turned:
+        return []
+    return [
+        Finding(f"{root}: {_count(len(turned), 'image')} turned by an EXIF orientation that the mask lacks "
+                f"({_examples(turned)}): if the masks were drawn on the images as stored, ignore the orientation",
+                "ignore_exif")
+    ]  # fmt: skip
 
 
 def _describe_images(result: DataCheck) -> Iterator[Finding]:
     """Yield what is remarkable about the images of all splits."""
-    turned = [p.pair.image for p in result.pairs if p.orientation != 1 and not p.error]
-    if turned:
-        yield Finding(
-            f"{result.root}: {_count(len(turned), 'image')} turned by an EXIF orientation that the mask lacks "
-            f"({_examples(turned)}): if the masks were drawn on the images as stored, ignore the orientation",
-            "ignore_exif",
-        )
-    ranges = [p.value_range for p in result.pairs if p.value_range]
+    yield from describe_turned(result.root, [p.pair.image for p in result.pairs if p.orientation != 1 and not p.error])
+    ranges = [p.value_range for p in result.pairs if p.value_range and p.is_scaled_by_type]
     deep = [r for r in ranges if r[2] == 16]
     if deep and (highest := max(r[1] for r in deep)) <= MAX_USED_RANGE * 65535:
         yield Finding(
@@ -125,6 +159,9 @@ def _describe_images(result: DataCheck) -> Iterator[Finding]:
             "range, and look nearly black: normalise_range: true in the recipe will stretch each image's own range",
             "normalise_range",
         )
+    flat = [p.pair.image for p in result.pairs if p.value_range and p.value_range[0] == p.value_range[1]]
+    if flat:
+        yield Finding(f"{result.root}: {_count(len(flat), 'image')} of a single value, or of none: {_examples(flat)}")
     for remark, times in Counter(p.remark for p in result.pairs if p.remark).items():
         first = next(p.pair.image for p in result.pairs if p.remark == remark)
         yield Finding(f"{result.root}: {_count(times, 'image')} of {remark}, such as {first}")
@@ -177,6 +214,7 @@ def _describe_duplicates(result: DataCheck) -> Iterator[Finding]:
         if len(by_split["train"]) * len(by_split[name]) > MAX_COMPARISONS:
             yield Finding(f"{result.root}: too many images in train and {name} to look for duplicates")
         elif found := same_looking(by_split["train"], by_split[name], hashes):
+            result.duplicates += [(pairs[i], pairs[j]) for i, j in found]
             one, other = (pairs[i].pair.image for i in found[0])
             number = len({other for _, other in found})
             yield Finding(
@@ -197,9 +235,11 @@ def _check_training(result: DataCheck, listing: Listing) -> None:
         result.errors.append(
             Finding(
                 f"{listing.root}: no image has a mask of the same name (found {', '.join(map(str, unpaired[:2]))}): "
-                "name pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, or give patterns for both",
+                "name pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, or give patterns for both, or "
+                "a list of pairs",
                 "images",
                 "masks",
+                "pairs",
             )
         )
         return

@@ -72,6 +72,7 @@ def write_check(path: Path, check: DataCheck) -> None:
         "folder": str(check.root),
         "reading": check.reading and str(check.reading),
         "splits": {name: _split_as_json(found) for name, found in check.splits.items()},
+        "duplicates": [[str(one.pair.image), str(other.pair.image)] for one, other in check.duplicates],
         "warnings": check.warnings,
         "errors": check.errors,
     }

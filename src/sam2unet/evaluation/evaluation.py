@@ -20,10 +20,12 @@ from .metrics import score
 from .multiclass_metrics import confusion, image_dice
 from .pairs import EvaluationPair
 from .prediction_file import (
+    FAINT,
     FORMAT_ISSUES,
     RESIZED,
     NothingKnown,
     UnusablePrediction,
+    WrongSizeMask,
     check_size,
     read_indices,
     read_map,
@@ -200,6 +202,12 @@ class Evaluation:
         if not self.totals.images:
             raise InputError(f"{predictions}: nothing could be scored: {'; '.join(self.issues())}")
         if isinstance(self.totals, Totals):
+            faint = self.format_issues.get(FAINT)
+            if faint and not self.totals.brightest:
+                raise InputError(
+                    f"{predictions}: holds no value above 256 in files of 16 bits or more, such as {faint.cases[0]}, "
+                    "where 65535 is a probability of 1: save maps or masks of 0 to 255 with 8 bits"
+                )
             self.totals.check(predictions)
 
     def as_json(self) -> dict[str, Any]:
@@ -286,27 +294,36 @@ def read_truth(
         issues: gets the keys of `FORMAT_ISSUES` that apply.
 
     Raises:
-        WrongSizePrediction: the sizes differ.
+        WrongSizePrediction, WrongSizeMask: the sizes differ.
         NothingKnown: all pixels are ignored.
         InputError: the mask is broken, or holds values without meaning.
     """
     mask = read_mask(pair.mask, parse_mask_values(options.mask_values), classes, options.ignore_exif)
     size = found.shape[::-1]
     if mask.labels.shape != found.shape and pair.image is not None:
-        height, width = mask.labels.shape
-        if has_same_aspect((width, height), size) and image_size(pair.image, ignore_exif=options.ignore_exif) == size:
+        (height, width), is_image_size = mask.labels.shape, _size_of_image(pair, options) == size
+        if is_image_size and has_same_aspect((width, height), size):
             issues.append(RESIZED)
             mask = Mask(_resize(mask.labels, size), None if mask.grey is None else _resize(mask.grey, size))
+        elif is_image_size:
+            raise WrongSizeMask(
+                f"{pair.image} is {size[0]}x{size[1]}, but its mask {pair.mask} is {width}x{height}: export both at "
+                "the same size"
+            )
     check_size(pair, found, mask.labels)
     labels = mask.labels
     if options.ignored == "background" and not mask.known().all():
         labels = np.where(mask.known(), labels, np.uint8(0))
     if pair.roi is not None:
-        inside = read_region(pair.roi, labels.shape)
+        inside = read_region(pair.roi, (labels.shape[0], labels.shape[1]))
         labels = np.where(inside, labels, np.uint8(IGNORED))
     if (labels == IGNORED).all():
         raise NothingKnown(f"{pair.mask}: all pixels are ignored")
     return Mask(labels, mask.grey)
+
+
+def _size_of_image(pair: EvaluationPair, options: Options) -> tuple[int, int] | None:
+    return image_size(pair.image, ignore_exif=options.ignore_exif) if pair.image else None
 
 
 def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -4,13 +4,12 @@ import dataclasses
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import joblib
 
-from ..data import DataOptions, MaskSource, choose_reading, describe_reading, files_of, read_content
+from ..data import DataOptions, MaskSource, check_folder, check_masks, files_of
 from ..system import Shard, retain_freed_memory
 from .confusion_matrix import ConfusionMatrix
 from .evaluation import Evaluation, ImageScores, Options
@@ -132,6 +131,8 @@ def evaluate_folder(  # noqa: PLR0913, each is an option of the command
     options, readings, remarks = choose_mask_values(
         masks, [*(pair.mask for pair in pairs), *missing], options, data_options
     )
+    images = [(pair.image, pair.mask) for pair in pairs if pair.image is not None]
+    remarks += check_folder(masks, images, data_options, {pair.roi for pair in pairs if pair.roi})
     digest = _digest(totals, [*(pair.name for pair in pairs), *map(_name, missing)])
     pairs = [pair for pair in pairs if shard.holds(pair.name)]
     missing = [mask for mask in missing if shard.holds(_name(mask))]
@@ -201,7 +202,7 @@ def choose_mask_values(
         where: the folder of masks, for messages.
         masks: all masks of the set, whatever the shard, so that all shards read them alike.
         options: gets the choice.
-        data_options: `mask_values` decides, if it is set; else all masks are read once.
+        data_options: `mask_values` decides, if it is set.
 
     Returns:
         The options, sentences about how masks are read, and what is remarkable about them.
@@ -209,14 +210,9 @@ def choose_mask_values(
     Raises:
         InputError: a broken mask, or masks that can be read in more than one way.
     """
-    if data_options.mask_values is None:
-        with ThreadPoolExecutor() as pool:
-            contents = [*pool.map(lambda mask: read_content(mask, data_options), masks)]
-    else:
-        contents = []
-    choice = choose_reading(str(where), contents, data_options)
-    options = dataclasses.replace(options, mask_values=str(choice.reading), ignore_exif=data_options.ignore_exif)
-    return options, [describe_reading(choice.reading, contents)], [f"{where}: {remark}" for remark in choice.remarks]
+    reading, sentence, remarks = check_masks(where, masks, data_options)
+    options = dataclasses.replace(options, mask_values=str(reading), ignore_exif=data_options.ignore_exif)
+    return options, [sentence], remarks
 
 
 def _process(pairs: Sequence[EvaluationPair], evaluation: Evaluation) -> tuple[Evaluation, list[ImageScores]]:
@@ -236,4 +232,4 @@ def _digest(totals: Totals | ConfusionMatrix, names: Sequence[str]) -> str:
     It includes the rule that chooses shards, since those of 0.1, which took every N-th name, don't fit today's.
     """
     classes = [str(totals.classes), *totals.class_names] if isinstance(totals, ConfusionMatrix) else []
-    return hashlib.sha256("\n".join(["CRC-32", *classes, *names]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(["CRC-32", *classes, *names]).encode(errors="surrogateescape")).hexdigest()[:16]

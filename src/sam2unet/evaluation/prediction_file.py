@@ -5,19 +5,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..card import IGNORED
-from ..data import StoredMask, parse_mask_values, read_mask, read_stored
+from ..data import StoredMask, has_same_aspect, parse_mask_values, read_mask, read_stored
 from ..errors import InputError
 from .pairs import EvaluationPair
 
 RESIZED = "another size than their images, but the same shape"
+FAINT = "16 bits or more, but no value above 256"
 FORMAT_ISSUES = {
     "colours": "all but black is foreground", "more than 8 bits": "converted to 8 bits",
     "no value above 1": "1 was read as a probability of 1/255", "transparency": "what is opaque is foreground",
-    RESIZED: "resized",
+    FAINT: "read as probabilities below 1/255", RESIZED: "resized",
 }  # fmt: skip
 """What distinguishes a map from an 8-bit grey one, or a mask from its image, and how it is read all the same."""
+FULL_8_BITS = 257
+"""What 16-bit values are divided by."""
 MAX_COLOURS = 16
 """A prediction in more colours is no mask, but a heat map or a photograph."""
 ROUNDING = 1e-3
@@ -42,6 +46,12 @@ class ColouredPrediction(UnusablePrediction):
     reason = "a prediction in colours"
 
 
+class WrongSizeMask(UnusablePrediction):
+    """A mask whose size differs from its image's, while the prediction's does not."""
+
+    reason = "a mask of another size than its image"
+
+
 class NothingKnown(UnusablePrediction):
     """A prediction without a pixel of known truth."""
 
@@ -60,7 +70,11 @@ def read_map(path: Path) -> tuple[NDArray[np.uint8], str]:
         UnusablePrediction: missing, broken, not an image, or values that are no probabilities.
     """
     stored = _read(path)
-    if stored.alpha is not None and not _is_redundant(stored, stored.alpha):
+    if stored.inverted:
+        raise UnusablePrediction(
+            f"{path}: this TIFF file declares 0 as white, so the object is unclear; save it as PNG"
+        )
+    if stored.alpha is not None and not _says_nothing(stored, stored.alpha):
         opaque = stored.values[stored.alpha >= 128]
         if opaque.size and (opaque != opaque.flat[0]).any():
             raise UnusablePrediction(f"{path}: its transparency and its colours differ; save maps without transparency")
@@ -75,18 +89,24 @@ def read_map(path: Path) -> tuple[NDArray[np.uint8], str]:
         if stored.is_bool:
             return values * np.uint8(255), ""
         return values, "no value above 1" if values.max(initial=0) == 1 else ""
-    return _to_8_bits(path, values), "more than 8 bits"
+    is_faint = values.dtype.kind in "iu" and 0 < values.max(initial=0) < FULL_8_BITS
+    return _to_8_bits(path, values), FAINT if is_faint else "more than 8 bits"
 
 
-def _is_redundant(stored: StoredMask, alpha: NDArray[np.uint8]) -> bool:
-    return bool(((stored.values != 0) == (alpha >= 128)).all())
+def _says_nothing(stored: StoredMask, alpha: NDArray[np.uint8]) -> bool:
+    """True if transparency is the same everywhere, or shows the same as the values."""
+    highest = alpha.max(initial=0)
+    is_constant = highest > 0 and alpha.min(initial=255) == highest
+    return is_constant or bool(((stored.values != 0) == (alpha > highest / 2)).all())
 
 
 def _to_8_bits(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
     wide = values.astype(np.float64)
     low, high = wide.min(initial=0), wide.max(initial=0)
-    scale = 1 / 257 if values.dtype.kind in "iu" else 255 if high <= 1 + ROUNDING else 1
-    if not (low >= -ROUNDING and high * scale <= 255 * (1 + ROUNDING)):  # "not", so that nan is refused too
+    scale = 1 / FULL_8_BITS if values.dtype.kind in "iu" else 255 if high <= 1 + ROUNDING else 1
+    if np.isnan(low):
+        raise UnusablePrediction(f"{path}: holds pixels that are not a number, which are no probabilities")
+    if not (low >= -ROUNDING and high * scale <= 255 * (1 + ROUNDING)):
         raise UnusablePrediction(f"{path}: holds values from {low:g} to {high:g}, which are no probabilities")
     result: NDArray[np.uint8] = (wide * scale).clip(0, 255).astype(np.uint8)
     return result
@@ -119,20 +139,23 @@ def read_indices(path: Path, classes: int) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def read_region(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def read_region(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Read a region of interest: (H, W), true where an image is scored.
 
     Raises:
         InputError: missing, broken, not a mask, or not of the shape (height, width).
     """
-    inside = read_mask(path, parse_mask_values("foreground=any")).foreground() >= 128
+    inside = read_mask(path, parse_mask_values("foreground=any")).foreground()
+    height, width = shape
+    if inside.shape != shape and has_same_aspect(inside.shape[::-1], (width, height)):
+        inside = np.asarray(Image.fromarray(inside).resize((width, height), Image.Resampling.NEAREST))
     if inside.shape != shape:
         raise InputError(
-            f"{path}: is {inside.shape[1]}x{inside.shape[0]}, but its image {shape[1]}x{shape[0]}: store regions of "
+            f"{path}: is {inside.shape[1]}x{inside.shape[0]}, but its image {width}x{height}: store regions of "
             "interest at the image's size",
             "roi",
         )
-    return inside
+    return inside >= 128
 
 
 def check_size(pair: EvaluationPair, prediction: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:

@@ -130,8 +130,6 @@ def _stored_rows(pairs: Sequence[PairCheck], reading: MaskReading) -> Iterator[_
             continue
         values, counts, is_colour = _channel(pair, reading)
         labels = reading.labels(values, is_colour, pair.mask.lossy)
-        if reading.soft:
-            labels[(labels == 0) & (values >= reading.soft / 2)] = 1
         for value, label, pixels in zip(values.tolist(), labels.tolist(), counts.tolist(), strict=True):
             key = is_colour, value, label
             found[key] = found.get(key, 0) + pixels

@@ -54,8 +54,8 @@ class Preprocessing:
 
     def pixels(self, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """Resize an RGB image, bilinear with antialiasing: (3, height, width) float32 in [0, 1]."""
-        values = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.float32) / 255
-        return torch.from_numpy(values.transpose(2, 0, 1).copy())
+        channels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+        return torch.from_numpy(np.ascontiguousarray(channels).astype(np.float32) / np.float32(255))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Subtract the mean from (3, height, width) in [0, 1], and divide by the standard deviation."""

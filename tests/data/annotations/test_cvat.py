@@ -94,3 +94,23 @@ def test_read_takes_boxes_of_pascal_voc_as_the_options_say(path):
 
 def test_read_finds_no_annotations_in_other_xml(path):
     assert read(path, "<PAMDataset><Metadata/></PAMDataset>") is None
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    ["<x1>5</x1><y1>6</y1><x2>13</x2><y2>6</y2><x3>13</x3><y3>10</y3><x4>5</x4><y4>10</y4>",
+     "<pt><x>5</x><y>6</y></pt><pt><x>13</x><y>6</y></pt><pt><x>13</x><y>10</y></pt><pt><x>5</x><y>10</y></pt>"],
+)  # fmt: skip
+def test_read_draws_the_outlines_in_files_like_pascal_vocs(polygon, tmp_path):
+    text = (
+        f"<annotation><object><name>polyp</name><polygon>{polygon}</polygon></object>"
+        "<object><name>tool</name><deleted>1</deleted><polygon/></object></annotation>"
+    )
+    file = read(tmp_path / "a.xml", text)
+    np.testing.assert_array_equal(drawn(file, "a"), box_mask(5, 6, 8, 4))
+
+
+def test_read_names_an_outline_with_half_a_corner(tmp_path):
+    text = "<annotation><object><name>a</name><polygon><x1>5</x1></polygon></object></annotation>"
+    with pytest.raises(InputError, match=r"a\.xml: polygon of object 0 has 1 x for 0 y"):
+        read(tmp_path / "a.xml", text)

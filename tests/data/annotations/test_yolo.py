@@ -28,6 +28,10 @@ def test_read_scales_outlines_to_the_image(path):
     np.testing.assert_array_equal(drawn(file, "a", size=(4, 4)), np.pad(np.ones((2, 1), np.uint8), ((1, 1), (1, 2))))
 
 
+def test_read_takes_a_class_with_a_decimal_point(path):
+    np.testing.assert_array_equal(drawn(read(path, OUTLINE.replace("0 ", "0.0 ", 1)), "a"), MASK)
+
+
 def test_read_clips_coordinates_just_outside(path):
     found = drawn(read(path, "0 -0.01 0.25 1.01 0.25 1.01 0.75 -0.01 0.75"), "a")
     np.testing.assert_array_equal(found, box_mask(0, 6, 32, 12))

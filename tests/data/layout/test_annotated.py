@@ -145,6 +145,79 @@ def test_find_pairs_asks_which_of_mask_and_annotation_to_take(pattern, is_annota
     assert hasattr(pair.mask, "draw") == is_annotation
 
 
+def test_find_pairs_asks_with_a_pattern_for_the_annotations_of_all_splits(tmp_path):
+    for split in ("train", "test"):
+        write_images(tmp_path, f"{split}/Image/{split}1.jpg", f"{split}/GT/{split}1.png")
+        write_coco(tmp_path / f"{split}/Instances_{split}.json", [f"{split}1.jpg"], [outline(1)])
+    with pytest.raises(InputError, match=r"'GT/\*' or 'Instances_\*\.json'"):
+        find_pairs(tmp_path)
+    listing = find_pairs(tmp_path, DataOptions(masks="Instances_*.json"))
+    assert {split: len(pairs) for split, pairs in listing.pairs.items()} == {"train": 1, "test": 1}
+
+
+def test_find_pairs_takes_the_instances_of_coco_rather_than_the_keypoints(tmp_path):
+    write_images(tmp_path, "val2017/1.jpg", "val2017/2.jpg")
+    for name, rings in (("instances", [outline(1), outline(2)]), ("person_keypoints", [outline(1)])):
+        write_coco(tmp_path / f"annotations/{name}_val2017.json", ["1.jpg", "2.jpg"], rings)
+    listing = find_pairs(tmp_path)
+    assert {pair.mask.file.name for pair in listing.pairs["val"]} == {"instances_val2017.json"}
+    assert listing.unread == {
+        "left out, as instances_*2017.json are the masks": [tmp_path / "annotations/person_keypoints_val2017.json"]
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["/data/upload/1/0af3b2c1-a.jpg", "0af3b2c1-a.jpg", "../media/upload/1/0af3b2c1-a.jpg"]
+)
+def test_find_pairs_knows_the_prefix_of_label_studios_uploads(name, tmp_path):
+    write_coco(tmp_path / "result.json", [name], [outline(1)])
+    assert len(find_pairs(write_images(tmp_path, "images/a.jpg")).pairs[""]) == 1
+
+
+def test_find_pairs_takes_the_name_with_label_studios_prefix_first(tmp_path):
+    write_coco(tmp_path / "result.json", ["0af3b2c1-a.jpg"], [outline(1)])
+    (pair,) = find_pairs(write_images(tmp_path, "a.jpg", "0af3b2c1-a.jpg")).pairs[""]
+    assert pair.image.name == "0af3b2c1-a.jpg"
+
+
+def test_find_pairs_counts_texts_that_belong_to_no_image(tmp_path):
+    write_images(tmp_path, "images/a1.jpg", "masks/a1.png")
+    (tmp_path / "train.txt").write_text("images/a1.jpg masks/a1.png\n")
+    (tmp_path / "track.txt").write_text("1 0 3 0 5\n2 0 3 0 7\n")
+    unread = find_pairs(tmp_path).unread
+    assert unread.pop("not annotations that can be read here") == [tmp_path / "track.txt"]
+    ((reason, files),) = unread.items()
+    assert reason.startswith("lists of names")
+    assert files == [tmp_path / "train.txt"]
+
+
+def test_find_pairs_takes_masks_by_suffix_beside_a_list_of_names(tmp_path):
+    write_images(tmp_path, "train/a.jpg", "train/a.png")
+    (tmp_path / "train.txt").write_text("train/a.jpg train/a.png\n")
+    assert len(find_pairs(tmp_path).pairs["train"]) == 1
+
+
+def test_find_pairs_asks_whether_masks_of_the_same_name_or_annotations_beside_photographs_are_meant(tmp_path):
+    write_images(tmp_path, "a.jpg", "a.png")
+    write_labelme(tmp_path / "a.json", [POLYGON])
+    with pytest.raises(InputError, match=r"'\*\.png' or '\*\.json'"):
+        find_pairs(tmp_path)
+    (pair,) = find_pairs(tmp_path, DataOptions(masks="*.png")).pairs[""]
+    assert pair.mask == tmp_path / "a.png"
+    listing = find_pairs(tmp_path, DataOptions(masks="*.json"))
+    assert listing.pairs[""][0].image == tmp_path / "a.jpg"
+    assert listing.unread == {"matched by neither pattern": [tmp_path / "a.png"]}
+
+
+def test_find_pairs_counts_tables_of_annotations_but_no_others(tmp_path):
+    write_images(tmp_path, "a.jpg", "a_mask.png")
+    (tmp_path / "train.csv").write_text("ImageId,EncodedPixels\na.jpg,1 2\n")
+    (tmp_path / "classes.csv").write_text("name,r,g,b\n")
+    ((reason, files),) = find_pairs(tmp_path).unread.items()
+    assert reason.startswith("tables of annotations")
+    assert files == [tmp_path / "train.csv"]
+
+
 def test_find_pairs_numbers_the_labels_of_all_files_together(tmp_path):
     write_images(tmp_path, "a.jpg", "b.jpg")
     for name, label in (("a", "polyp"), ("b", "tool")):

@@ -1,5 +1,6 @@
 """Images alone, masks alone, and files that belong to them."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -7,6 +8,7 @@ from sam2unet.data import DataOptions, MaskParts, Page, find_files, find_images,
 from sam2unet.errors import InputError
 
 from ..folders import write_images
+from .photo import write_photo
 
 
 def test_find_images_enters_no_folder_twice(tmp_path):
@@ -74,6 +76,50 @@ def test_find_masks_takes_all_images_where_nothing_pairs(tmp_path):
 def test_find_masks_takes_no_photographs_for_masks(names, tmp_path):
     with pytest.raises(InputError, match="but no masks"):
         find_masks(write_images(tmp_path, *names))
+
+
+def test_find_masks_looks_at_files_of_which_no_name_tells_whether_they_are_photographs(tmp_path):
+    write_photo(tmp_path / "a/1.png")
+    write_photo(tmp_path / "b/2.png")
+    with pytest.raises(InputError, match=r"holds 2 image\(s\), such as a/1\.png, but no masks:") as caught:
+        find_masks(tmp_path)
+    assert caught.value.parameters == ("masks",)
+    write_images(tmp_path, "b/2.png")
+    with pytest.raises(InputError, match=r"but no masks \(no word in the names of files such as b/2\.png"):
+        find_masks(tmp_path)
+
+
+@pytest.mark.parametrize("others", [["vessels/1.png"], ["x/p1.png"]])
+def test_find_masks_asks_which_of_photographs_and_masks_to_take(others, tmp_path):
+    write_photo(tmp_path / ("photos/1.png" if "vessels" in others[0] else "x/1.png"))
+    with pytest.raises(InputError, match="have the names of images such as"):
+        find_masks(write_images(tmp_path, *others))
+
+
+@pytest.mark.parametrize("numbers", [np.arange(600).reshape(20, 30) // 5, np.eye(20, 30) * 255])
+def test_find_masks_takes_numbered_objects_and_thin_lines_for_no_photographs(numbers, tmp_path):
+    Image.fromarray(numbers.astype(np.uint8)).save(tmp_path / "a.png")
+    assert set(find_masks(tmp_path)) == {"a"}
+
+
+def test_find_masks_takes_a_small_object_in_a_jpeg_file_for_no_photograph(tmp_path):
+    mask = np.zeros((48, 64), np.uint8)
+    mask[20:25, 30:36] = 255
+    Image.fromarray(mask).save(tmp_path / "a.jpg", quality=30)
+    assert set(find_masks(tmp_path)) == {"a"}
+
+
+def test_find_masks_says_what_it_found_instead_of_masks(tmp_path):
+    write_photo(tmp_path / "a.png")
+    (tmp_path / "a.xml").write_text("<Annotations/>")
+    (tmp_path / "train.csv").write_text("ImageId,EncodedPixels\na.png,1 2\n")
+    with pytest.raises(InputError, match=r"\(a\.xml: not annotations that can be read here; train\.csv: tables"):
+        find_masks(tmp_path)
+
+
+def test_find_images_takes_no_masks_in_a_folder_of_masks_beside_images(tmp_path):
+    write_images(tmp_path, "images/a.jpg", "images/b.jpg", "masks/x.png", "masks/y.png")
+    assert set(find_images(tmp_path)) == {"a", "b"}
 
 
 def test_find_masks_names_masks_after_their_images(tmp_path):

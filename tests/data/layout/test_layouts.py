@@ -6,6 +6,7 @@ from sam2unet.data import DataOptions, MaskParts, find_images, find_masks, find_
 from sam2unet.errors import InputError
 
 from ..folders import write_images
+from .photo import write_photo
 
 ONE_CLASS, TWENTY = DataOptions(), DataOptions(classes=20)
 IDS = ("1", "2")
@@ -38,6 +39,12 @@ LAYOUTS = {
     "names with the image's suffix": ("images/{}.jpg", "masks/{}.jpg.png"),
     "raw": ("raw/p1/{}.png", "label/p1/{}.png"),
     "masks among the images": ("images/{}.jpg", "images/{}_mask.png"),
+    "KITTI road": ("training/image_2/um_00{}.png", "training/gt_image_2/um_road_00{}.png"),
+    "REFUGE": ("Training400/Glaucoma/g{}.jpg", "Annotation-Training400/Disc_Cup_Masks/Glaucoma/g{}.bmp"),
+    "BDD100K": ("images/10k/train/{}.jpg", "labels/sem_seg/masks/train/{}.png"),
+    "a title with a word": ("Lung Segmentation/CXR_png/{}.png", "Lung Segmentation/masks/{}_mask.png"),
+    "CAMO": ("CAMO/Images/Train/{}.jpg", "CAMO/GT/{}.png"),
+    "a folder of everything": ("set/photos/{}.jpg", "set/masks/{}.png"),
     "photographs and masks in one folder": ("{}.jpg", "{}.png"),
     "arrays": ("{}.jpg", "{}_mask.npy"),
 }  # fmt: skip
@@ -70,6 +77,21 @@ def test_find_pairs_takes_no_masks_of_images_with_other_names(tmp_path):
     assert not find_pairs(tmp_path).pairs
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("ETIS/ETIS/{}.tif", "ETIS/Ground Truth/p{}.tif"), ("01/t00{}.tif", "01_GT/SEG/man_seg00{}.tif"),
+     ("images/img{}.png", "masks/lbl{}.png"), ("images/{}.png", "masks/00{}.png")],
+)  # fmt: skip
+def test_find_pairs_matches_numbers_if_one_name_is_nothing_else_and_says_so(image, mask, tmp_path):
+    write_images(tmp_path, *(name.format(i) for name in (image, mask) for i in IDS))
+    listing = find_pairs(tmp_path)
+    assert {(p.image, p.mask) for p in listing.pairs[""]} == {
+        (tmp_path / image.format(i), tmp_path / mask.format(i)) for i in IDS
+    }
+    assert listing.remarks == [f"2 pairs have only a number in common, such as {image.format(1)} and {mask.format(1)}"]
+    assert {*find_images(tmp_path).values()} == {tmp_path / image.format(i) for i in IDS}
+
+
 BESIDE = {
     "RGB-D": (["Imgs/{}.jpg", "GT/{}.png", "Edge/{}.png", "Depth/{}.png"], ONE_CLASS),
     "RGB-T": (["RGB/{}.jpg", "GT/{}.png", "T/{}.jpg"], ONE_CLASS),
@@ -81,6 +103,17 @@ BESIDE = {
     "Cityscapes": (["leftImg8bit/train/aachen/a_{}_leftImg8bit.png", "gtFine/train/aachen/a_{}_gtFine_labelIds.png",
                     "gtFine/train/aachen/a_{}_gtFine_color.png", "gtFine/train/aachen/a_{}_gtFine_instanceIds.png"],
                    TWENTY),
+    "labelme2voc": (["JPEGImages/{}.jpg", "SegmentationClass/{}.png", "SegmentationClassNpy/{}.npy",
+                     "SegmentationClassVisualization/{}.jpg"], ONE_CLASS),
+    "labelme_json_to_dataset": (["{}_json/img.png", "{}_json/label.png", "{}_json/label_viz.png"], ONE_CLASS),
+    "iSAID": (["images/P{}.png", "Semantic_masks/images/P{}_instance_color_RGB.png",
+               "Instance_masks/images/P{}_instance_id_RGB.png"], ONE_CLASS),
+    "ISIC 2017": (["Data/{}.jpg", "Part1_GroundTruth/{}_segmentation.png", "Data/{}_superpixels.png"], ONE_CLASS),
+    "CVAT beside images": (["images/{}.jpg", "export/SegmentationClass/{}.png", "export/SegmentationObject/{}.png"],
+                           ONE_CLASS),
+    "ScanNet": (["scene/color/{}.jpg", "scene/label/{}.png", "scene/depth/{}.png"], ONE_CLASS),
+    "Mapillary": (["training/images/{}.jpg", "training/v2/labels/{}.png", "training/v2/panoptic/{}.png"], ONE_CLASS),
+    "Oxford pets": (["images/{}.jpg", "annotations/trimaps/{}.png"], ONE_CLASS),
     "a second channel": (["imagesTr/{}_0000.png", "labelsTr/{}.png", "imagesTr/{}_0001.png"], ONE_CLASS),
 }  # fmt: skip
 
@@ -96,6 +129,8 @@ def test_find_pairs_counts_what_lies_beside_the_masks_of(layout, tmp_path):
     }
     unread = {path for files in listing.unread.values() for path in files}
     assert unread == {tmp_path / name.format(i) for name in others for i in IDS}
+    if layout != "RGB-T":  # T is no word
+        assert {*find_images(tmp_path).values()} == {tmp_path / image.format(i) for i in IDS}
     assert not any((*listing.unpaired_images.values(), *listing.unpaired_masks.values()))
 
 
@@ -124,6 +159,10 @@ QUESTIONS = {
     "words first": (["{}/{}.jpg", "{}/mask_{}.png", "{}/gt_{}.png"], ["mask_*.png", "gt_*.png"]),
     "two observers in one folder": (["{}/images/{}.jpg", "{}/masks/{}_expert1.png", "{}/masks/{}_expert2.png"],
                                     ["*_expert1.png", "*_expert2.png"]),
+    "Segments.ai": (["{}/{}.jpg", "{}/{}_label_ground-truth.png", "{}/{}_label_ground-truth_semantic.png"],
+                    ["*_label_ground-truth.png", "*_label_ground-truth_semantic.png"]),
+    "a split in the middle": (["{0}/images/{1}.jpg", "{0}/my_{0}_masks/{1}.png", "{0}/my_{0}_labels/{1}.png"],
+                              ["my_*_masks/*", "my_*_labels/*"]),
     "a folder without a word": (["{}/images/{}.jpg", "{}/mask/{}.png", "{}/vessels/{}.png"], ["mask/*", "vessels/*"]),
 }  # fmt: skip
 
@@ -159,7 +198,12 @@ def test_find_pairs_asks_about_two_masks_of_which_one_has_no_word(tmp_path):
 @pytest.mark.parametrize(
     ("image", "mask", "pattern"),
     [("photos/{}.jpg", "vessels/{}.png", "vessels/*"), ("raw/{}.jpg", "vessels/{}.png", "vessels/*"),
-     ("{}.jpg", "{}_vessel.png", "*_vessel.png"), ("s/{0}_photo/{0}.bmp", "s/{0}_lesion/{0}_lesion.bmp", None)],
+     ("x_train/{}.jpg", "y_train/{}.png", "y*/*"), ("{}.jpg", "{}_vessel.png", "*_vessel.png"),
+     ("{}.jpg", "p{}.tif", "p*.tif"),
+     ("set/train/sat/{}.jpg", "set/train/map/{}.png", "map/*"),
+     ("full/raw/{}.jpg", "full/approved/{}_L.png", "approved/*"),
+     ("p{0}/p{0}_flair.bmp", "p{0}/p{0}_lesion.bmp", None),
+     ("s/{0}_photo/{0}.bmp", "s/{0}_lesion/{0}_lesion.bmp", None)],
 )  # fmt: skip
 def test_find_pairs_asks_whether_files_without_a_word_are_masks(image, mask, pattern, tmp_path):
     write_images(tmp_path, *(name.format(i) for name in (image, mask) for i in IDS))
@@ -170,6 +214,22 @@ def test_find_pairs_asks_whether_files_without_a_word_are_masks(image, mask, pat
         assert repr(pattern) in str(caught.value)
     (pairs,) = find_pairs(tmp_path, DataOptions(masks=pattern or "*_lesion.bmp")).pairs.values()
     assert {(p.image, p.mask) for p in pairs} == {(tmp_path / image.format(i), tmp_path / mask.format(i)) for i in IDS}
+
+
+def test_find_pairs_asks_for_images_and_masks_where_several_folders_have_the_same_files(tmp_path):
+    names = ("bbdd/{}.jpg", "lumen/{}.png", "gtpolyp/{}.png")
+    write_images(tmp_path, *(name.format(i) for name in names for i in IDS))
+    with pytest.raises(InputError, match=r"'gtpolyp/\*' or 'lumen/\*' or 'bbdd/\*'") as caught:
+        find_pairs(tmp_path)
+    assert caught.value.parameters == ("masks", "images")
+    listing = find_pairs(tmp_path, DataOptions(masks="gtpolyp/*", images="bbdd/*"))
+    assert [(p.image.parent.name, p.mask.parent.name) for p in listing.pairs[""]] == [("bbdd", "gtpolyp")] * 2
+
+
+def test_find_pairs_takes_folders_of_photographs_for_no_masks(tmp_path):
+    for name in ("cats/1.png", "cats/2.png", "dogs/1.png", "dogs/2.png"):
+        write_photo(tmp_path / name)
+    assert not find_pairs(tmp_path).pairs
 
 
 def test_find_pairs_asks_how_many_classes_label_images_have(tmp_path):
@@ -220,6 +280,18 @@ def test_find_pairs_numbers_the_parts_of_a_mask_by_the_names_of_classes(layout, 
         "1": MaskParts((tmp_path / polyp.format(1), tmp_path / tool.format(1)), (2, 1)),
         "2": MaskParts((tmp_path / tool.format(2),), (1,)),
     }
+
+
+def test_find_pairs_prefers_images_in_a_folder_of_images(tmp_path):
+    write_images(tmp_path, *(f"train/{name}/1.png" for name in ("images", "v1/labels", "v1/coarse")))
+    (pair,) = find_pairs(tmp_path, DataOptions(masks="labels/*")).pairs["train"]
+    assert pair.image == tmp_path / "train/images/1.png"
+
+
+def test_find_pairs_takes_a_folder_of_many_images_masks_for_no_image_of_its_name(tmp_path):
+    """CelebAMask-HQ has masks of the first 2000 images in a folder 0, and an image 0.jpg."""
+    write_images(tmp_path, *(f"img/{i}.jpg" for i in range(4)), *(f"mask-anno/0/0000{i}_hair.png" for i in range(4)))
+    assert not find_pairs(tmp_path).pairs
 
 
 def test_find_pairs_does_not_unite_numbered_masks_where_images_are_numbered_too(tmp_path):

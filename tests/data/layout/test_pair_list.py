@@ -22,7 +22,7 @@ def read(tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["image,mask\na.jpg,m/a.png\nb.jpg,m/b.png", "a.jpg,m/a.png\r\nb.jpg,m/b.png\r\n",
-     "a.jpg;m/a.png\n\nb.jpg;m\\b.png",
+     "a.jpg;m/a.png\n\nb.jpg;m\\b.png", "filename,label_path\na.jpg,m/a.png\nb.jpg,m/b.png",
      "id\tMASK\tImage\n1\tm/a.png\ta.jpg\n2\tm/b.png\tb.jpg\n", '"a.jpg", "m/a.png"\n b.jpg,m/b.png\n'],
 )  # fmt: skip
 def test_read_pair_list_reads(text, read, tmp_path):
@@ -45,7 +45,8 @@ def test_read_pair_list_reads_splits_and_images_without_mask(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [("image,mask\na.jpg,m/c.png", r"line 2: there is no file m/c\.png"), ("", "lists no pairs"),
-     ("image,mask", "lists no pairs"),
+     ("image,mask", "lists no pairs"), ("a.jpg,a.jpg", r"line 1: .*a\.jpg is its own mask"),
+     ("photo,truth\na.jpg,m/a.png", r"line 1: there is no file photo in .*: name the columns image and mask"),
      ("a.jpg,m/a.png\na.jpg,m/b.png", r"line 2: .*a\.jpg is in line 1 too"), (",m/a.png", "line 1: names no image"),
      ("image,mask,split\na.jpg,m/a.png,fold1", "line 2: the split is 'fold1': write train, val or test")],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -151,9 +152,7 @@ def test_find_pairs_accounts_for_every_file(tmp_path):
 
 def test_find_pairs_says_which_files_it_cannot_read_where_it_finds_nothing(tmp_path):
     (tmp_path / "a.NEF").write_text("")
-    with pytest.raises(
-        InputError, match=r"1 files such as a\.NEF are not images that can be read here \(no reader for \.nef"
-    ):
+    with pytest.raises(InputError, match=r"a\.NEF: not images that can be read here \(no reader for \.nef"):
         find_pairs(tmp_path)
 
 
@@ -220,4 +219,30 @@ def test_find_pairs_refuses_stacks_of_different_lengths(tmp_path):
     write_stack(tmp_path / "images/s.tif", 3)
     write_stack(tmp_path / "masks/s.tif", 2)
     with pytest.raises(InputError, match=r"images/s\.tif has 3 pages, but its mask .*masks/s\.tif has 2"):
+        find_pairs(tmp_path)
+
+
+def test_find_pairs_counts_arrays_that_should_be_images(tmp_path):
+    write_images(tmp_path, "images/a.npy", "masks/a.npy", "photos/b.jpg")
+    ((reason, files),) = find_pairs(tmp_path).unread.items()
+    assert reason.startswith("arrays in a folder of images")
+    assert files == [tmp_path / "images/a.npy"]
+
+
+def test_find_pairs_takes_arrays_beside_images_for_masks(tmp_path):
+    pairs = find_pairs(
+        write_images(tmp_path, "images/a.png", "images/a.npy", "images/b.png", "images/b_mask.npy")
+    ).pairs
+    assert {pair.mask.name for pair in pairs[""]} == {"a.npy", "b_mask.npy"}
+
+
+def test_find_pairs_refuses_volumes_that_are_oriented_differently(tmp_path):
+    nibabel = pytest.importorskip("nibabel", reason="the extra medical is not installed")
+    for folder, first in (("images", 1), ("masks", -1)):
+        (tmp_path / folder).mkdir()
+        volume = nibabel.Nifti1Image(np.zeros((4, 5, 3), np.uint8), np.diag([first, 1, 1, 1]))
+        nibabel.save(volume, tmp_path / folder / "a.nii")
+    with pytest.raises(
+        InputError, match=r"images/a\.nii and its .*masks/a\.nii are oriented differently \(RAS and LAS\)"
+    ):
         find_pairs(tmp_path)

@@ -42,6 +42,18 @@ def disk():
     return ((15 - distance).clip(-0.5, 0.5) * 255 + 127.5).round().astype(np.uint8)
 
 
+def blurred(peak=255):
+    """A disk with edges as wide as a blur makes them."""
+    y, x = np.mgrid[-H // 2 : H // 2, -W // 2 : W // 2]
+    return ((16 - np.hypot(y + 0.3, x + 0.1)) / 4 + 0.5).clip(0, 1) * peak
+
+
+def constant(image, opacity):
+    image = image.convert("RGBA")
+    image.putalpha(opacity)
+    return image
+
+
 def quantized(image, colours):
     """With a palette in Pillow's own order."""
     return image.quantize(colours)
@@ -57,6 +69,9 @@ def rgba(image, opaque):
     image = image.convert("RGBA")
     image.putalpha(Image.fromarray(opaque.astype(np.uint8) * 255))
     return image
+
+
+GRADIENT = np.add.outer(np.arange(H), np.arange(W)).astype(np.uint8) + np.uint8(20)
 
 
 def write(folder, masks, suffix="png"):
@@ -106,7 +121,7 @@ SETS = {
     "rgb grey": ([colour((OBJECT, 255))], "foreground=255", OBJECT),
     "stray values": ([paint((OBJECT, 255), (np.s_[0, 0], 3)), *[paint((OBJECT, 255))] * 3], FROM_128, OBJECT),
     "stray values near both": ([paint((OBJECT, 255), (np.s_[0, 0], 3), (np.s_[12, 20], 252))], FROM_128, OBJECT),
-    "soft edges": ([disk(), paint((OBJECT, 255))], "soft", disk() >= 128),
+    "soft edges": ([disk(), paint((OBJECT, 255))], "soft", disk() > 128),
     "16 bits": ([paint((OBJECT, 65535), dtype=np.uint16)], "foreground=65535", OBJECT),
     "16 bits, 0/1": ([paint((OBJECT, 1), dtype=np.uint16)], "foreground=1", OBJECT),
     "16 bits, no data": (
@@ -147,6 +162,35 @@ SETS = {
     "black on transparent white": ([BLACK_ON_CLEAR_WHITE], "alpha", OBJECT),
     "white, cut out": ([rgba(colour(background=(255,) * 3), OBJECT)], "alpha", OBJECT),
     "white, black is transparent": ([rgba(colour((OBJECT, (255,) * 3)), OBJECT)], "foreground=255", OBJECT),
+    "wide soft edges": ([np.rint(blurred()).astype(np.uint8)], "soft", np.rint(blurred()) > 128),
+    "wide soft edges, floats": ([blurred().astype(np.float32)], "soft", blurred() > 128.5),
+    "wide soft edges, 16 bits": (
+        [np.rint(blurred(65535)).astype(np.uint16)], "soft=65535", np.rint(blurred(65535)) > 128.5 * 257
+    ),
+    "24 numbers, one of them 255": ([numbered([*range(60, 83), 255], np.uint8)], ANY, numbered([1] * 24, np.uint8) > 0),
+    "a stray 1": ([*[paint((OBJECT, 255))] * 3, paint((OBJECT, 255), (np.s_[0, 0], 1))], FROM_128, OBJECT),
+    "many stray values": (
+        [*[paint((OBJECT, 255))] * 3, paint((OBJECT, 255), *((np.s_[0, i], 1 + 40 * i) for i in range(6)))], FROM_128,
+        OBJECT,
+    ),
+    "ignored beside classes without 1": (
+        [paint((RING, 255), (OBJECT, 3), (SECOND, 15))], "foreground=any,255:ignore", OBJECT | SECOND, RING
+    ),
+    "no data at the end of 32 bits": (
+        [paint((OBJECT, 1), (RING, 2**31 - 1), dtype=np.int32)], "foreground=any,2147483647:ignore", OBJECT, RING
+    ),
+    "no data of floats": (
+        [paint((OBJECT, 1), (RING, -3.4028235e38), dtype=np.float32)], "foreground=1,-3.40282347e+38:ignore", OBJECT,
+        RING,
+    ),
+    "wide value": ([paint((OBJECT, 123456789), dtype=np.int32)], "foreground=123456789", OBJECT),
+    "nearly opaque everywhere": ([constant(colour((OBJECT, (255,) * 3)), 254)], "foreground=255", OBJECT),
+    "transparent everywhere": ([constant(colour((OBJECT, (255,) * 3)), 0)], "foreground=255", OBJECT),
+    "half transparent": ([rgba(colour(), OBJECT).point(lambda v: v * 100 // 255)], "alpha=100", OBJECT),
+    "half transparent red": (
+        [rgba(colour((OBJECT, (255, 0, 0))), OBJECT).point([*range(256)] * 3 + [v * 100 // 255 for v in range(256)])],
+        ANY, OBJECT,
+    ),
     "opaque rgba": ([rgba(colour((OBJECT, (255,) * 3)), OBJECT | True)], "foreground=255", OBJECT),
 }  # fmt: skip
 
@@ -159,7 +203,8 @@ def test_choose_reading_finds_the_object_of_each_kind_of_set(name, tmp_path):
     choice = choose(files)
     assert str(choice.reading) == text
     mask = read_mask(files[0], choice.reading)
-    np.testing.assert_array_equal(mask.foreground() >= 128, foreground)
+    np.testing.assert_array_equal(mask.foreground() > 128, foreground)
+    np.testing.assert_array_equal((mask.labels > 0) & mask.known(), foreground)
     np.testing.assert_array_equal(~mask.known(), ignored)
 
 
@@ -202,6 +247,16 @@ QUESTIONS = {
         {"classes": 2}, "#000000:0,#09c809:1",
     ),
     "transparency and colours": ([rgba(RED_AND_GREEN, RING | OBJECT)], {}, "transparent.*alpha"),
+    "depth": ([GRADIENT], {}, "many grey levels .*as photographs.*mask_values to soft "),
+    "no full level": ([np.rint(blurred(180)).astype(np.uint8)], {}, "many grey levels .*soft .*soft=180"),
+    "negative values alone": ([paint((OBJECT, -1), dtype=np.int32)], {}, "no value above 0.*foreground=-1"),
+    "signed distances": ([(blurred() - 100).astype(np.float32)], {}, "negative values.*foreground=0- "),
+    "not a number or the object": (
+        [np.where(OBJECT, np.float32(1), np.float32(np.nan))], {}, "no data .*foreground=1,nan:background"
+    ),
+    "0/1, 0/255 and a third value": (
+        [paint((OBJECT, 1), (SECOND, 7)), *[paint((OBJECT, 255))] * 2], {}, "foreground=any,255:ignore"
+    ),
     "too many classes": ([paint((OBJECT, 1), (SECOND, 7))], {"classes": 3}, r"class 7 \(.*0\.png\), but there are 3"),
     "soft, classes": ([paint((OBJECT, 0.5), dtype=np.float32)], {"classes": 3}, "grey levels .* no class indices"),
 }  # fmt: skip
@@ -229,11 +284,70 @@ def test_choose_reading_offers_readings_that_can_be_given(name, tmp_path):
         read_mask(files[0], choose(files, mask_values=text, **options).reading)
 
 
-def test_choose_reading_refuses_photographs(tmp_path, rng):
-    photos = [rng.integers(0, 256, (H, W, 3)).astype(np.uint8) for _ in range(2)]
-    with pytest.raises(InputError, match=r"look like photographs.*0\.png") as error:
-        choose(write(tmp_path, photos))
+@pytest.mark.parametrize(("brightest", "suffix"), [(256, "png"), (90, "png"), (90, "jpg")])
+def test_choose_reading_refuses_photographs(brightest, suffix, tmp_path, rng):
+    photos = [rng.integers(0, brightest, (H, W, 3)).astype(np.uint8) for _ in range(2)]
+    with pytest.raises(InputError, match=rf"look like photographs.*0\.{suffix}") as error:
+        choose(write(tmp_path, photos, suffix))
     assert error.value.parameters == ("masks",)
+
+
+@pytest.mark.parametrize("quality", [20, 95, 99])
+def test_choose_reading_sees_through_the_noise_of_any_quality(quality, tmp_path):
+    Image.fromarray(paint((OBJECT, 255))).save(tmp_path / "a.jpg", quality=quality)
+    Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")
+    choice = choose([tmp_path / "a.png"])
+    assert str(choice.reading) == "soft"
+    assert ((read_mask(tmp_path / "a.png", choice.reading).labels > 0) != OBJECT).sum() <= 0.05 * OBJECT.sum()
+
+
+def test_choose_reading_takes_levels_of_edges_from_halving_the_size(tmp_path):
+    y, x = np.mgrid[: 2 * H, : 2 * W]
+    large = np.where(np.hypot(y - 37.3, x - 52.6) < 25, np.uint8(255), np.uint8(0))
+    small = Image.fromarray(large).resize((W, H), Image.Resampling.BOX)
+    files = write(tmp_path, [small])
+    assert set(np.unique(small)) == {0, 64, 128, 192, 255}
+    reading = choose(files).reading
+    assert str(reading) == "soft"
+    np.testing.assert_array_equal(read_mask(files[0], reading).labels, np.asarray(small) > 128)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_choose_reading_refuses_masks_of_0_and_1_among_grey_levels(suffix, tmp_path):
+    files = [tmp_path / "a.png", tmp_path / f"b.{suffix}"]
+    Image.fromarray(paint((OBJECT, 1))).save(files[0])
+    Image.fromarray(disk()).save(files[1])
+    with pytest.raises(InputError, match=r"1 of 2 masks hold 0 and 1 \(.*a\.png\), the others grey levels up to 255"):
+        choose(files)
+
+
+def test_choose_reading_offers_the_main_colours_of_noisy_classes(tmp_path):
+    red, blue = (240, 0, 0), (0, 0, 240)
+    files = write(tmp_path, [colour((OBJECT, red), (SECOND, blue))], "jpg")
+    with pytest.raises(InputError, match=r"nearest,#000000:0,#\w{6}:1,#\w{6}:2") as error:
+        choose(files, classes=3)
+    text = re.search(r"nearest,[^\s]*\w", str(error.value))[0]
+    labels = read_mask(files[0], choose(files, classes=3, mask_values=text).reading, 3).labels
+    expected = paint((OBJECT, 1), (SECOND, 2))
+    assert (labels != expected).mean() < 0.05
+
+
+def test_choose_reading_of_classes_ignores_what_ends_the_type_and_says_so(tmp_path):
+    files = write(tmp_path, [paint((OBJECT, 1), (SECOND, 2), (RING, 65535), dtype=np.uint16)])
+    choice = choose(files, classes=3)
+    assert str(choice.reading) == "classes,65535:ignore"
+    assert choice.remarks == ("pixels of 65535 in masks are no data and ignored",)
+
+
+def test_read_content_counts_pixels_inside_areas_of_one_value(tmp_path, rng):
+    values = rng.integers(0, 4, (12, 15)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    padded = np.pad(values.astype(int), 1, constant_values=-1)
+    flat = 0
+    for y, x in np.ndindex(values.shape):
+        v, across, down = padded[y + 1, x + 1], padded[y + 1, [x, x + 2]], padded[[y, y + 2], x + 1]
+        flat += 0 < v < 3 and v in across and v in down
+    assert read_content(tmp_path / "a.png", DataOptions()).flat == flat > 0
 
 
 def test_choose_reading_takes_what_it_is_told(tmp_path):

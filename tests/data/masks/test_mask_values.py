@@ -105,3 +105,14 @@ def test_parse_mask_values_names_a_file_that_is_no_labelmap(text, tmp_path):
 def test_parse_mask_values_names_a_missing_labelmap(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.txt: can't be read"):
         parse_mask_values(str(tmp_path / "nowhere.txt"))
+
+
+def test_parse_mask_values_reads_exponents():
+    reading = parse_mask_values("foreground=1,-3.40282347e+38:ignore,1e-05:0")
+    assert reading.labels(np.array([1, -3.4028235e38, 1e-5], np.float32)).tolist() == [1, 255, 0]
+
+
+def test_parse_mask_values_scales_transparency():
+    reading = parse_mask_values("alpha=100")
+    assert reading.channel == "alpha"
+    assert reading.labels(np.array([0, 50, 51, 100], np.uint8)).tolist() == [0, 0, 1, 1]

@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: an XML file of many images; and Pascal VOC's XML files, which hold boxes only."""
+"""CVAT for images 1.1: an XML file of many images; and Pascal VOC's XML files, most of which hold boxes only."""
 
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -135,6 +135,11 @@ def _read_voc(source: Source, root: Element) -> AnnotationFile:
     known = all(value.isdecimal() and int(value) > 0 for value in size.values())
     collector.image(name, (int(size["width"]), int(size["height"])) if known else None)
     for position, item in enumerate(root.findall("object")):
+        if item.findtext("deleted", "0").strip() == "1":
+            continue
+        if (ring := item.find("polygon")) is not None:
+            collector.add_ring(name, item.findtext("name", ""), _corners(source, ring, f"polygon of object {position}"))
+            continue
         fields = {child.tag: child.text for child in item.iterfind("bndbox/*")}
         corners = source.parse(_BoundingBox, fields, f"bndbox of object {position}")
         # Pascal VOC counts pixels from 1, and its boxes include their last pixels.
@@ -143,3 +148,11 @@ def _read_voc(source: Source, root: Element) -> AnnotationFile:
     if source.options.boxes == "ask":
         collector.images = {key: image for key, image in collector.images.items() if image.shapes}
     return collector.finish(of_one_image=True)
+
+
+def _corners(source: Source, ring: Element, where: str) -> list[tuple[float, float]]:
+    """Return an outline's corners: <x1>, <y1>, ... as Roboflow writes them, or <pt>s as LabelMe's website does."""
+    texts = {axis: [e.text for e in ring.iter() if e.tag.rstrip("0123456789") == axis] for axis in "xy"}
+    if len(texts["x"]) != len(texts["y"]):
+        raise source.error(f"{where} has {len(texts['x'])} x for {len(texts['y'])} y")
+    return source.parse(list[Point], list(zip(texts["x"], texts["y"], strict=True)), where)

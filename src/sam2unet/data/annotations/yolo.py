@@ -20,7 +20,8 @@ def recognise(text: str) -> bool:
 
 def _is_row(words: list[str]) -> bool:
     try:
-        return len(words) >= 5 and words[0].isdecimal() and all(math.isfinite(float(word)) for word in words)
+        values = [float(word) for word in words]
+        return len(words) >= 5 and values[0] >= 0 and values[0].is_integer() and all(map(math.isfinite, values))
     except ValueError:
         return False
 

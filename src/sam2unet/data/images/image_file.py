@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     Source = str | Path | BinaryIO | Page
 
 __all__ = [
-    "MAX_PIXELS", "RawImage", "axis_codes", "exif_orientation", "image_remark", "image_size", "is_image",
-    "is_mask_file", "list_pages", "missing_reader", "open_header", "open_image", "pixel_count", "read_frames",
-    "read_image", "read_raw", "to_rgb", "value_range",
+    "MAX_PIXELS", "ImageCheck", "RawImage", "axis_codes", "check_image", "exif_orientation", "image_remark",
+    "image_size", "is_image", "is_mask_file", "list_pages", "missing_reader", "open_header", "open_image",
+    "pixel_count", "read_frames", "read_image", "read_raw", "to_rgb", "value_range",
 ]  # fmt: skip
 MAX_PIXELS = 400_000_000
 """Default limit for prediction: a larger image is more likely a decompression bomb than a photo."""
@@ -85,6 +86,38 @@ def read_raw(source: "Source", *, max_pixels: int | None = None, ignore_exif: bo
     """
     with _opened(source, max_pixels) as (reader, index, axis):
         return _read(reader, index, axis, ignore_exif)
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """What a check says about an image."""
+
+    image: Image.Image
+    """8-bit RGB, as `read_image` returns it."""
+    value_range: tuple[float, float, int] | None
+    """See `RawImage.value_range`."""
+    is_scaled_by_type: bool
+    """See `RawImage`."""
+    remark: str
+    """See `RawImage`."""
+    orientation: int
+    """EXIF orientation of the file, 1 to 8."""
+
+
+def check_image(source: "Source", *, ignore_exif: bool = False) -> ImageCheck:
+    """Read an image and what there is to say about it, at once.
+
+    Raises:
+        InputError: the file is missing, truncated or not an image.
+    """
+    with _opened(source) as (reader, index, axis):
+        orientation = reader.orientation(index)
+        if isinstance(reader, PillowReader) and reader.keeps_samples():
+            image = reader.decode(index, ignore_exif)
+            if not image.mode.startswith(NORMALISED_MODES):  # needs no samples, whose copy takes a while
+                return ImageCheck(to_rgb(image), None, True, "", orientation)
+        raw = _read(reader, index, axis, ignore_exif)
+        return ImageCheck(raw.to_rgb(), raw.value_range(), raw.is_scaled_by_type, raw.remark, orientation)
 
 
 def read_frames(

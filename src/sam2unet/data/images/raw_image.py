@@ -57,6 +57,11 @@ class RawImage:
             return self
         return replace(self, pixels=turn(self.pixels), alpha=None if self.alpha is None else turn(self.alpha))
 
+    @property
+    def is_scaled_by_type(self) -> bool:
+        """True if its type's range, not its own, becomes black to white, so that it may look dark."""
+        return self.pixels.dtype.kind in "bu" and self.bits <= 16 and self.window is None
+
     def value_range(self) -> tuple[float, float, int] | None:
         """Return (lowest value, highest value, bits) of the bands that are shown, without NaN, infinity and no data.
 
@@ -104,7 +109,7 @@ class RawImage:
         own = self.value_range() if normalise_range else None
         if own is None and self.window is not None:
             return self.window
-        if own is None and self.pixels.dtype.kind in "bu" and self.bits <= 16:
+        if own is None and self.is_scaled_by_type:
             return 0.0, 2.0**self.bits - 1
         low, high, _ = own or self.value_range() or (float(self.pixels.min()), float(self.pixels.max()), 0)
         return low, high

@@ -1,5 +1,6 @@
 """Which annotations belong to which images."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
 from ..annotations import Annotation, AnnotationFile, number_labels, read_annotation_file
+from ..annotations.read import decode
 from ..images.image_file import image_size
 from ..images.image_formats import is_image, stem_of
 from ..options import DataOptions
@@ -19,6 +21,10 @@ ANNOTATION = Kind("annotation", 2)
 """Of files that lie beside their image, or in a folder that mirrors the image's."""
 ANNOTATIONS = Kind("annotations", 2)
 """Of files that name their images."""
+KEYPOINTS = Kind("keypoints", 1)
+"""Of those among them that repeat some annotations to add keypoints."""
+UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+"""What Label Studio puts before the name of an uploaded image."""
 
 
 @dataclass
@@ -28,6 +34,8 @@ class Annotations:
     files: list[AnnotationFile] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
     """Files that are no annotations."""
+    lists: list[Path] = field(default_factory=list)
+    """Files that list the names of images."""
     without_outline: list[Path] = field(default_factory=list)
     """Files that outline no object, such as those of boxes only."""
     items: list[Item] = field(default_factory=list)
@@ -48,20 +56,34 @@ class Annotations:
         if empty and not any(file.annotations for file in self.files):
             reasons = ", ".join(f"{reason} ({count})" for reason, count in self.skipped.items())
             parameters = [name for name in ("boxes", "line_width") if name in reasons]
-            raise InputError(f"{empty.file}: outlines no object; in all, annotations hold {reasons}", *parameters)
+            remedy = "" if parameters else ": export masks, or annotations with outlines"
+            raise InputError(
+                f"{empty.file}: outlines no object; in all, annotations hold {reasons}{remedy}", *parameters
+            )
 
 
-def read_annotations(paths: Iterable[Path], sorter: Sorter) -> Annotations:
+def read_annotations(paths: Iterable[Path], sorter: Sorter, images: Iterable[Item]) -> Annotations:
     """Read annotation files.
 
+    Args:
+        paths: the files.
+        sorter: that of the folder.
+        images: the images in it.
+
     Raises:
-        InputError: see `read_annotation_file`.
+        InputError: see `read_annotation_file`; numbers in a text file that isn't named after an image mean nothing.
     """
-    result = Annotations()
+    result, names = Annotations(), {fold(name) for image in images for name in (image.stem, image.path.name)}
     for path in paths:
-        file = read_annotation_file(path, sorter.options)
+        is_text = path.suffix.lower() == ".txt"
+        try:
+            file = read_annotation_file(path, sorter.options)
+        except InputError:
+            if not is_text or fold(path.stem) in names:
+                raise
+            file = None
         if file is None:
-            result.unread.append(path)
+            (result.lists if is_text and _lists_images(path, names) else result.unread).append(path)
             continue
         result.files.append(file)
         if not (file.annotations or file.skipped_images):
@@ -72,6 +94,13 @@ def read_annotations(paths: Iterable[Path], sorter: Sorter) -> Annotations:
                 stem = stem_of(Path(name)) if is_image(Path(name)) else name
                 result.items.append(Item(path, stem, place, ANNOTATION, file.annotations.get(name)))
     return result
+
+
+def _lists_images(path: Path, names: set[str]) -> bool:
+    """True if most lines of a text start with the name of an image, such as images/a.jpg, or a."""
+    words = [line.split()[0] for line in decode(path.read_bytes()).splitlines() if line.strip()]
+    last = [PurePosixPath(word.split(",")[0].replace("\\", "/")).name for word in words]
+    return 2 * sum(bool({fold(name), fold(stem_of(Path(name)))} & names) for name in last) > len(last)
 
 
 @dataclass
@@ -89,7 +118,13 @@ class _Index:
     def find(self, name: str, file: Path, split: str) -> list[Item]:
         """Return the images that a name in an annotation file may mean."""
         given = PurePosixPath(name)
-        found = self.by_name.get(fold(given.name)) or self.by_stem.get(fold(stem_of(Path(given.name))), [])
+        names = given.name, UPLOAD.sub("", given.name)
+        tables = [
+            (table, fold(name))
+            for name in names
+            for table, name in ((self.by_name, name), (self.by_stem, stem_of(Path(name))))
+        ]
+        found = next((table[name] for table, name in tables if name in table), [])
         if len(found) > 1:
             ends = [_common_folders(given, image.path) for image in found]
             found = [image for image, end in zip(found, ends, strict=True) if end == max(ends)]
@@ -140,7 +175,8 @@ def match_named(
                 continue
             image = _only(file, name, found, owners)
             if name in file.annotations:
-                item = Item(file.file, stem_of(file.file), place, ANNOTATIONS, file.annotations[name])
+                kind = KEYPOINTS if "keypoints" in file.file.stem.lower() else ANNOTATIONS
+                item = Item(file.file, stem_of(file.file), place, kind, file.annotations[name])
                 result.matches[image].append(Match(item))
             else:
                 left_out.add(image)

@@ -10,9 +10,9 @@ from ...errors import InputError
 from ..annotations import Annotation
 from ..options import DataOptions
 from ..sources import MaskParts, MaskSource
-from .annotated import ANNOTATIONS
+from .annotated import ANNOTATIONS, KEYPOINTS
 from .items import Item, Match, Matching
-from .names import folder_pattern
+from .names import file_pattern, folder_pattern
 from .stacks import pages_of
 
 PLAIN = "masks", "mask"
@@ -55,9 +55,9 @@ def choose_masks(root: Path, matching: Matching, options: DataOptions) -> Chosen
         others = f"{pattern_of(winners[0], matches) or 'others'} are the masks" if winners else "others are the masks"
         for match in matches:
             if match not in winners:
-                chosen.left_out[f"left out, as {others if best else 'their names mean no masks'}"].append(
-                    match.mask.path
-                )
+                left_out = chosen.left_out[f"left out, as {others if best else 'their names mean no masks'}"]
+                if match.mask.path not in left_out[-1:]:  # a file of annotations has many images
+                    left_out.append(match.mask.path)
     parts = {match.part for matches in kept.values() for match in matches if match.part}
     united = []
     for image, matches in kept.items():
@@ -117,8 +117,8 @@ def _are_candidates(matches: Sequence[Match]) -> bool:
 def pattern_of(match: Match, others: Sequence[Match]) -> str:
     """Return the pattern that chooses a mask and those like it among others of its image; "" if there is none."""
     mask, rivals = match.mask, [other.mask for other in others if other.mask is not match.mask]
-    if mask.kind == ANNOTATIONS:
-        return mask.path.name
+    if mask.kind in (ANNOTATIONS, KEYPOINTS):
+        return file_pattern(mask.path.name)
     if mask.folder and all(other.folder != mask.folder for other in rivals):
         return folder_pattern(mask.place.parts[mask.place.at])
     if mask.place.parts and all(other.path.parent != mask.path.parent for other in rivals):
@@ -126,7 +126,7 @@ def pattern_of(match: Match, others: Sequence[Match]) -> str:
     if mask.annotation and all(other.path.suffix != mask.path.suffix for other in rivals):
         return f"*{mask.path.suffix}"
     if len(match.affix) < 2:
-        return ""
+        return f"*{mask.path.suffix}" if mask.kind.words == "suffix" else ""
     number = "" if fnmatch(mask.stem, match.affix) else "*"
     return f"{match.affix}{number}{mask.path.suffix}"
 

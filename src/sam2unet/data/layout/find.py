@@ -12,16 +12,18 @@ from .annotated import Numbering
 from .choice import choose_masks
 from .glob_patterns import choose
 from .items import CHOSEN, PREDICTION, Item
-from .lookalikes import find_lookalikes
+from .lookalikes import find_lookalikes, looks_like_photo
 from .matching import match_items
 from .names import Place, place_of
 from .pair_list import read_pair_list, row_keys
-from .scan import image_keys, scan
-from .sorting import Sorter
+from .scan import Folder, image_keys, scan
+from .sorting import Sorter, describe_unread
 from .stacks import page_name, pages_of, split_pages
 from .walk import walk
 
 DEFAULTS = DataOptions()
+NUM_LOOKED_AT = 8
+"""Files that are read to tell whether a folder holds photographs."""
 
 
 def find_images(
@@ -42,10 +44,10 @@ def find_images(
     folder = scan(Sorter(root, options, split=False), [*walk(root, problems, without)], annotations=False)
     layout, matching = folder.layout, folder.matching
     fits_none = [mask for mask in layout.masks if mask not in matching.taken and is_image(mask.path)]
-    if not matching.taken:
+    if not (matching.taken or layout.images):
         layout.images += fits_none
     elif not options.masks:
-        # A name such as gas_mask.png makes a mask only beside its image; a folder named masks/ always does.
+        # A name such as gas_mask.png makes a mask only beside its image; a folder named masks/ beside any.
         layout.images += [mask for mask in fits_none if mask.place.role != "mask"]
     return _by_key(image_keys(folder), problems)
 
@@ -96,7 +98,7 @@ def find_masks(
     folder = scan(Sorter(root, options, split=False), [*walk(root)])
     images, masks = folder.layout.images, folder.layout.masks + folder.annotations.items
     if not folder.matching.matches:
-        masks += _images_as_masks(root, images, bool(masks))
+        masks += _images_as_masks(root, folder, options)
         images = [Item(path, stem_of(path), _place(key), PREDICTION) for key, path in (named or {}).items()]
         keys = dict(zip(images, named or (), strict=True))
         folder.matching = match_items(images, masks)
@@ -117,6 +119,9 @@ def find_masks(
     for key, path in _by_key(rest, None).items():
         pages = pages_of(path, options.layers)
         found |= {page_name(key, page): page for page in pages} if pages else {key: path}
+    if folder.layout.images and not found:
+        folder.annotations.check()
+        raise _only_images(root, folder, folder.layout.images[0])
     return found
 
 
@@ -131,20 +136,39 @@ def _place(key: str) -> Place:
     return place_of(tuple(key.split("/")[:-1]), split=False)
 
 
-def _images_as_masks(root: Path, images: Sequence[Item], has_masks: bool) -> list[Item]:
+def _images_as_masks(root: Path, folder: Folder, options: DataOptions) -> list[Item]:
     """Return the files of which nothing says that they are images, where no image has a mask.
 
     Raises:
-        InputError: there are only images.
+        InputError: there are only images, or only the user can tell which files are masks.
     """
-    named = [image for image in images if image.place.role == "image"]
-    if named and not has_masks:
-        raise InputError(
-            f"{root}: holds {len(named)} image(s), such as {named[0].path.relative_to(root)}, but no masks: name the "
-            "folder of the masks, or choose them by a pattern",
-            "masks",
-        )
-    return [] if named else list(images)
+    images, masks = folder.layout.images, folder.layout.masks
+    if folder.annotations.items or any(mask.place.role == "mask" for mask in masks):
+        return []
+    sample = images[:: -(-len(images) // NUM_LOOKED_AT) or 1]
+    photos = [image for image in sample if image.place.role == "image" or looks_like_photo(image.path)]
+    if photos:
+        find_lookalikes(root, images, masks, folder.matching, options)
+        folder.annotations.check()
+        raise _only_images(root, folder, photos[0], [image for image in sample if image not in photos])
+    return list(images)
+
+
+def _only_images(root: Path, folder: Folder, photo: Item, others: Sequence[Item] = ()) -> InputError:
+    """Return the error that a folder holds images, and perhaps other files, but none that is known as a mask."""
+    reasons = list(folder.remarks)
+    if others:
+        files = ", ".join(str(item.path.relative_to(root)) for item in others[:2])
+        reasons.append(f"no word in the names of files such as {files} says that they are some")
+    if special := [match.mask for matches in folder.matching.matches.values() for match in matches]:
+        reasons.append(f"{special[0].path.relative_to(root)} is left out, as its name means no mask")
+    unread = {"not annotations that can be read here": folder.annotations.unread, **folder.layout.unread}
+    found = f" ({'; '.join(reasons)})" if reasons else ""
+    return InputError(
+        f"{root}: holds {len(folder.layout.images)} image(s), such as {photo.path.relative_to(root)}, but no masks"
+        f"{found}{describe_unread(unread)}: name the folder of the masks, or choose them by a pattern",
+        "masks",
+    )
 
 
 def match(images: Mapping[str, Path], masks: Mapping[str, MaskSource]) -> dict[str, str]:

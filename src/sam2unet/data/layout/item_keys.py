@@ -3,12 +3,24 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from .items import CHOSEN, PREDICTION, Item
-from .names import IMAGE_AFFIX, MASK_AFFIX, MASK_NUMBER, SPLIT_AFFIX, fold, kind_of_file, split_affix, without_affix
+from .names import (
+    IMAGE_AFFIX,
+    MASK_AFFIX,
+    MASK_NUMBER,
+    SPLIT_AFFIX,
+    Place,
+    fold,
+    kind_of_file,
+    split_affix,
+    without_affix,
+)
 
 Keys = Callable[[Item], Iterable[str]]
 NUMBER = re.compile(r"[-_. ]*(?:\d+|\(\d+\))")
+_ONE_NUMBER = re.compile(r"(\D*)(\d+)(\D*)")
 _BOUNDARY = re.compile(r"(?<=[^-_. ])(?=[-_. (])")  # between a, _x and _y of a_x_y
 
 
@@ -58,9 +70,14 @@ def bare(item: Item) -> list[str]:
     return ["/".join(item.place.bare)]
 
 
-def nowhere(item: Item) -> list[str]:
-    """Return no folder."""
-    return [""]
+def ends(common: int, whole: bool = False) -> Keys:
+    """Return the folders below the first few, and the ends of this path down to nothing, unless it is to be whole."""
+
+    def folders(item: Item) -> list[str]:
+        parts = item.place.bare[common:]
+        return ["/".join(parts[start:]) for start in range(1 if whole else len(parts) + 1)]
+
+    return folders
 
 
 def without_last(mask: Item) -> tuple[str, str] | None:
@@ -99,7 +116,12 @@ class KnownStems:
         stems = defaultdict(list)
         for image in images:
             stems[image.place].append(image.stem)
-        ends = {place: (_common_end(names), _common_start(names)) for place, names in stems.items()}
+        alone = [names[0] for names in stems.values() if len(names) == 1]  # p1/p1_flair and p2/p2_flair
+        ends = {
+            place: (_common_end(some), _common_start(some))
+            for place, names in stems.items()
+            for some in (names if len(names) > 1 else alone,)
+        }
         self._sure: dict[tuple[str, str], Item | None] = {}  # None: two images fit
         self._guessed: dict[tuple[str, str], Item | None] = {}
         for image in images:
@@ -116,6 +138,7 @@ class KnownStems:
         cuts = [match.start() for match in _BOUNDARY.finditer(mask.stem)]
         parts = [(mask.stem[:cut], f"*{mask.stem[cut:]}") for cut in (len(mask.stem), *reversed(cuts))]
         parts += [(mask.stem[cut:].lstrip("-_. "), f"{mask.stem[:cut]}*") for cut in cuts]
+        parts += [(mask.stem[:i] + mask.stem[j:], f"*{mask.stem[i:j]}*") for i, j in pairwise(cuts)]
         # Names that both have something of their own, 1_x and 1_y, belong together if a word says that one is a mask.
         is_named = mask.kind == CHOSEN or kind_of_file(mask.stem) is not None
         for known in (self._sure, self._guessed):
@@ -141,6 +164,26 @@ def _common_end(stems: Sequence[str]) -> str:
 def _common_start(stems: Sequence[str]) -> str:
     """Return the part up to a separator that several names begin with: "frame_"."""
     return _common_end([stem[::-1] for stem in stems])[::-1]
+
+
+def numbers(items: Sequence[Item]) -> tuple[dict[Item, str], list[Item]]:
+    """Return the number in each name, in folders where all names are the same but for it: 1 of t001.
+
+    Returns:
+        The numbers, and the items whose names have one letter beside it at most, but for words.
+    """
+    folders: dict[Place, list[tuple[Item, re.Match[str] | None]]] = defaultdict(list)
+    for item in items:
+        folders[item.place].append((item, _ONE_NUMBER.fullmatch(item.stem)))
+    found: dict[Item, str] = {}
+    plain: list[Item] = []
+    for pairs in folders.values():
+        if len({match and match.group(1, 3) for _, match in pairs}) == 1 and (first := pairs[0][1]):
+            found |= {item: match[2].lstrip("0") for item, match in pairs if match}
+            words = [without_affix(part, affix) for part in first.group(1, 3) for affix in (IMAGE_AFFIX, MASK_AFFIX)]
+            if min(len(re.sub(r"[-_. ]", "", one + other)) for one, other in (words[::2], words[1::2])) <= 1:
+                plain += [item for item, _ in pairs]
+    return found, plain
 
 
 def numbers_images(images: Sequence[Item]) -> bool:

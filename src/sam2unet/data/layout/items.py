@@ -50,6 +50,8 @@ class Matching:
     """Masks that fit several images."""
     folded: list[tuple[Item, Item]] = field(default_factory=list)
     """Images and masks whose names differ in case, spaces or Unicode form."""
+    numbered: list[tuple[Item, Item]] = field(default_factory=list)
+    """Images and masks that have nothing but a number in common."""
     taken: set[Item] = field(default_factory=set)
     """The masks in `matches` and `conflicts`."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ...errors import InputError
 from . import item_keys as keys
-from .items import Item, Match, Matching
+from .items import CHOSEN, Item, Match, Matching
 from .names import Place, fold, kind_of_file
 
 
@@ -28,9 +28,18 @@ def match_items(images: Sequence[Item], masks: Sequence[Item], result: Matching 
     matchers = [_Matcher(images, of_kind, result) for of_kind in kinds.values()]
     for matcher in matchers:
         matcher.run()
+    places = {item.place for image, matches in result.matches.items() for item in (image, *(m.mask for m in matches))}
+    common = _common_folders([*images, *masks])
     for matcher in matchers:
-        matcher.run_loosely()
+        matcher.run_loosely(places, common)
     return result
+
+
+def _common_folders(items: Sequence[Item]) -> int:
+    """Return the number of folders that all items lie in, without those for images and masks."""
+    paths = [place.bare for place in {item.place for item in items}]
+    same = (len(set(parts)) == 1 for parts in zip(*paths, strict=False))
+    return next((i for i, is_same in enumerate(same) if not is_same), min(map(len, paths), default=0))
 
 
 class _Matcher:
@@ -40,6 +49,7 @@ class _Matcher:
         self.images, self.masks, self.result = images, masks, result
         self.found = set[Item]()  # images with a mask of this kind
         self.places = set[Place]()  # folders of images and masks that match
+        self.named = {fold(image.stem) for image in images if image.place.role == "image"}
         self.role_indices = sorted({mask.place.at for mask in masks if mask.place.role == "mask"})
 
     def run(self) -> None:
@@ -53,22 +63,27 @@ class _Matcher:
                 for without_part in (keys.without_last, keys.without_first):
                     self._by_part(images, masks, without_part)
                 self._by_folder(images, masks)
+                self._by_number(images, masks)
 
-    def run_loosely(self) -> None:
+    def run_loosely(self, places: set[Place], common: int) -> None:
         """Match the names that are unique in any folder, where neither's folder has a match.
 
-        One of the two must lie in no folder but that of all images or masks: b/1.png is not the mask of a/1.jpg.
+        One of the two may lie deeper, but not elsewhere: b/1.png is not the mask of a/1.jpg.
+
+        Args:
+            places: the folders that have matches.
+            common: number of folders that all images and masks lie in.
         """
-        places = self.places | {image.place for image in self.images if self.result.of(image)}
         images = [image for image in self.images if image.place not in places]
         masks = [mask for mask in self.masks if mask.place not in places]
-        for shallow_images, shallow_masks in ((True, False), (False, True)):
+        times = Counter(fold(stem) for mask in masks for stem in {*keys.mask_stems(mask)})
+        masks = [mask for mask in masks if all(times[fold(stem)] == 1 for stem in keys.mask_stems(mask))]
+        whole, ends = keys.ends(common, whole=True), keys.ends(common)
+        for image_folders, mask_folders in ((ends, whole), (whole, ends)):
             for normal in (str, fold):
                 self._join(
-                    [image for image in self._without(images) if not (shallow_images and image.place.bare)],
-                    [mask for mask in self._open(masks) if not (shallow_masks and mask.place.bare)],
-                    keys.join(keys.nowhere, keys.image_stems, normal),
-                    keys.join(keys.nowhere, keys.mask_stems, normal), unique=True,
+                    self._without(images), self._open(masks), keys.join(image_folders, keys.image_stems, normal),
+                    keys.join(mask_folders, keys.mask_stems, normal), unique=True,
                 )  # fmt: skip
 
     def _pools(self) -> Iterator[tuple[list[Item], list[Item]]]:
@@ -132,8 +147,10 @@ class _Matcher:
         """Return the folders without that for images, or, if none is, without each that may stand in for it."""
         if not self._is_fresh(image):
             return []
-        parts, at = image.place.reduced, () if image.place.role else self.role_indices
-        return [*keys.bare(image), *("/".join(parts[:i] + parts[i + 1 :]) for i in at if i < len(parts))]
+        parts, is_named = image.place.reduced, image.place.role or fold(image.stem) in self.named
+        at = () if is_named else self.role_indices
+        found = [image.place.kept.index(i) for i in at if i in image.place.kept]
+        return [*keys.bare(image), *("/".join(parts[:i] + parts[i + 1 :]) for i in found)]
 
     def _is_fresh(self, item: Item) -> bool:
         return item.place.bare == item.place.reduced or item.place not in self.places
@@ -229,9 +246,29 @@ class _Matcher:
         self._by_affix(self._without(images), self._open(split), folders, part)
 
     def _by_own_folder(self, images: list[Item], masks: list[Item]) -> None:
-        """Match the masks in a folder that is named after an image: masks/a/0.png."""
-        if left := self._open(masks):
-            self._join(self._without(images), left, keys.join(keys.bare, keys.stem), keys.bare)
+        """Match the masks in a folder that is named after an image, if most images have one: masks/a/0.png."""
+        left, images = self._open(masks), self._without(images)
+        if left and images:
+            folders = {keys.bare(mask)[0] for mask in left}
+            named = [image for image in images if folders & {*keys.join(keys.bare, keys.stem)(image)}]
+            if 2 * len(named) >= len(images):
+                self._join(named, left, keys.join(keys.bare, keys.stem), keys.bare)
+
+    def _by_number(self, images: list[Item], masks: list[Item]) -> None:
+        """Match t001 and man_seg001 if that is how all names in both folders are made.
+
+        One of the two must be little more than a number: scanB_1.png is not the mask of scanA_1.png.
+        """
+        masks = [m for m in self._open(masks) if (m.place.role or m.kind == CHOSEN) and m.place not in self.places]
+        images = [image for image in self._without(images) if image.place not in self.places] if masks else []
+        (of_image, plain_images), (of_mask, plain_masks) = keys.numbers(images), keys.numbers(masks)
+        for some_images, some_masks in ((plain_images, of_mask), (of_image, plain_masks)):
+            for image_folders, mask_folders in ((keys.reduced, keys.reduced), (self._bare_image, self._bare_mask)):
+                self.result.numbered += self._join(
+                    self._without(some_images), self._open(some_masks),
+                    keys.join(image_folders, lambda image: [of_image[image]]),
+                    keys.join(mask_folders, lambda mask: [of_mask[mask]]), unique=True,
+                )  # fmt: skip
 
     def _by_folder(self, images: list[Item], masks: list[Item]) -> None:
         """Match a folder of masks, one of each object, with the only image that lies beside it."""

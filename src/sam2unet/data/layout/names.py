@@ -34,18 +34,18 @@ _OBSERVER = (
 )  # fmt: skip
 _OTHER_MASKS = (
     "gts?[-_. ]object", "gts?", "ground[-_. \0]?truths?", "labels?", "annos?", "annots?", "annotations?", "segs?",
-    "segmentation[-_. \0]class", "segmentations?",
+    "segmentation[-_. \0]class", "segmentations?", "semantics?",
 )  # fmt: skip
 _OBJECT = "masks?", *_OTHER_MASKS
 _WORN = "".join(f"(?<!{word}[-_. ])" for word in ("with", "without", "no", "face", "gas"))
 _FOLDER = rf"{_WORN}masks?(?![-_. ](?:on|off)(?![a-z]))"  # not of people with masks
 _MASK = *_OBSERVER, *_OBJECT
-_INSTANCE = ("segmentation[-_. \0]objects?", "instances?", "instance\0?(?:train\0?)?ids")
+_INSTANCE = ("panoptic", "trimaps?", "segmentation[-_. \0]objects?", "instances?", "instance\0?(?:train\0?)?ids")
 _EXTRA = (
-    "boundar(?:y|ies)", "colou?r(?:s|ed)?", "contours?", "depths?", "disparity", "edges?", "fixations?", "flow", "fov",
-    "heatmaps?", "infrared", "outlines?", "overlays?", "parts", "predictions?", "preds?", "previews?", "probability",
-    "results?", "roi", "scribbles?", "skeletons?", "thermal", "thumb(?:nail)?s?", "trimaps?", "vis",
-    "visuali[sz]ations?",
+    "boundar(?:y|ies)", "colou?r(?:s|ed)?", "contours?", "depths?", "disparity", "edges?", "fixations?", "flows?",
+    "fov", "heatmaps?", "infrared", "npy", "outlines?", "overlays?", "parts", "predictions?", "preds?", "previews?",
+    "probability", "results?", "roi", "scribbles?", "skeletons?", "superpixels?", "thermal", "thumb(?:nail)?s?",
+    "vi[sz]", "visuali[sz]ations?",
 )  # fmt: skip
 IMAGE = _words(*_IMAGE, "^im$", "im[-_. ]dir")
 MASK = _words(*_OBSERVER, _FOLDER, *_OTHER_MASKS, "^ann$", "ann[-_. ]dir")
@@ -90,6 +90,8 @@ class Place:
     split: str
     reduced: tuple[str, ...]
     """The parts without words for roles and splits."""
+    kept: tuple[int, ...]
+    """Indices of the parts of which `reduced` holds something."""
     bare: tuple[str, ...]
     """The parts without those that hold a word for a role, and without words for splits."""
     shown: tuple[str, ...]
@@ -172,8 +174,17 @@ def split_of(parts: Iterable[str]) -> str:
 def folder_pattern(name: str) -> str:
     """Return the pattern of the files in folders of a name, whatever split it contains: "*masks/*" of train_masks."""
     rest = without_split(name) or name
+    if rest not in name:  # the split stands in the middle
+        return f"{file_pattern(_mark(name)).replace(_BREAK, '')}/*"
     before, _, after = name.partition(rest)
     return f"{'*' if before else ''}{rest}{'*' if after else ''}/*"
+
+
+def file_pattern(name: str) -> str:
+    """Return the pattern of the files of a name, whatever split it contains: "a_*2017.json" of a_train2017.json."""
+    for words in SPLITS.values():
+        name = words.sub("*", name)
+    return name
 
 
 def without_split(part: str) -> str:
@@ -221,7 +232,8 @@ def place_of(
         [part for part in unsplit if remove_words(part, IMAGE)],
     )
     reduced, bare, shown, exact = (tuple(filter(None, parts)) for parts in names)
-    return Place(parts, role, at, kind, split_of(parts) if split else "", reduced, bare, shown, exact)
+    kept = tuple(i for i, part in enumerate(names[0]) if part)
+    return Place(parts, role, at, kind, split_of(parts) if split else "", reduced, kept, bare, shown, exact)
 
 
 def _role(

@@ -11,8 +11,8 @@ from ..images.image_formats import stem_of
 from .names import SPLITS
 
 COLUMNS = {
-    "image": ("image", "images", "img", "image_path", "input"),
-    "mask": ("mask", "masks", "label", "mask_path", "gt"),
+    "image": ("image", "images", "img", "image_path", "img_path", "image_file", "filename", "file_name", "input"),
+    "mask": ("mask", "masks", "label", "mask_path", "label_path", "mask_file", "gt", "ground_truth"),
     "split": ("split", "set", "subset"),
 }
 
@@ -87,6 +87,8 @@ def _read_rows(path: Path, root: Path, rows: list[tuple[int, list[str]]], column
             raise InputError(f"{path}, line {line}: names no image: write image,mask", "pairs")
         files = [_find(path, line, root, cells[name]) if cells[name] else None for name in ("image", "mask")]
         assert files[0]
+        if files[0] == files[1]:
+            raise InputError(f"{path}, line {line}: {files[0]} is its own mask: name the mask's file", "pairs")
         yield Row(line, files[0], files[1], _split(path, line, cells.get("split", "")))
 
 
@@ -94,7 +96,8 @@ def _find(path: Path, line: int, root: Path, name: str) -> Path:
     for folder in (root, path.parent):
         if (file := folder / name.replace("\\", "/")).is_file():
             return file
-    raise InputError(f"{path}, line {line}: there is no file {name} in {root} or beside the list: correct it", "pairs")
+    remedy = "correct it" if line > 1 or Path(name).suffix else "name the columns image and mask, or correct it"
+    raise InputError(f"{path}, line {line}: there is no file {name} in {root} or beside the list: {remedy}", "pairs")
 
 
 def _split(path: Path, line: int, word: str) -> str:

@@ -15,7 +15,7 @@ from .lookalikes import find_lookalikes
 from .names import Words
 from .pair_list import read_pair_list, row_keys
 from .scan import Folder, image_keys, scan
-from .sorting import Sorter
+from .sorting import Sorter, describe_unread
 from .stacks import split_pages
 from .walk import walk
 
@@ -67,12 +67,9 @@ def find_pairs(root: str | Path, options: DataOptions = DEFAULTS) -> Listing:
     root = Path(root)
     listing = _list_pairs(root, options) if options.pairs else pair_up(root, walk(root), options)
     if not any((listing.pairs, listing.unpaired_images, listing.unpaired_masks)):
-        unread = [
-            f"{len(files)} files such as {files[0].name} are {reason}" for reason, files in listing.unread.items()
-        ]
-        found = f" ({'; '.join(unread)})" if unread else ""
         raise InputError(
-            f"{root}: holds no images{found}: choose a folder with pairs such as images/a.jpg and masks/a.png"
+            f"{root}: holds no images{describe_unread(listing.unread)}: choose a folder with pairs such as "
+            "images/a.jpg and masks/a.png"
         )
     return listing
 
@@ -133,7 +130,10 @@ def _list_folder(root: Path, folder: Folder, chosen: Chosen, options: DataOption
         listing.unread[reason] += files
     found = folder.annotations
     for reason, files in (
-        ("not annotations that can be read here", found.unread), ("annotations without outlines", found.without_outline)
+        ("not annotations that can be read here", found.unread),
+        ("annotations without outlines", found.without_outline),
+        ("lists of names, which are not followed; folders train, val and test, or a list of pairs, tell the split",
+         found.lists),
     ):  # fmt: skip
         if files:
             listing.unread[reason] += files
@@ -154,6 +154,13 @@ def _describe_names(root: Path, folder: Folder) -> Iterable[str]:
         yield (
             f"{len(folded)} pairs have names that differ in case, in spaces or in how accents are written, such as "
             f"{image.path.relative_to(root)} and {mask.path.relative_to(root)}"
+        )
+
+    if numbered := folder.matching.numbered:
+        image, mask = numbered[0]
+        yield (
+            f"{len(numbered)} pairs have only a number in common, such as {image.path.relative_to(root)} and "
+            f"{mask.path.relative_to(root)}"
         )
 
 

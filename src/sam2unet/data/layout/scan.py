@@ -1,5 +1,6 @@
 """The images of a folder with all candidates for their masks."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,10 @@ from ..images.image_formats import is_image
 from .annotated import ANNOTATION, Annotations, match_named, read_annotations
 from .items import Item, Matching
 from .matching import match_items
-from .names import EXTRA, IMAGE, INSTANCE, MASK, SPLITS, Place, remove_words
+from .names import EXTRA, IMAGE, INSTANCE, MASK, MASK_AFFIX, SPLITS, Place, remove_words, without_affix
 from .sorting import Layout, Sorter
+
+COLOUR = re.compile(r"colou?rs?")
 
 
 @dataclass
@@ -45,7 +48,7 @@ def scan(sorter: Sorter, files: Sequence[Path], annotations: bool = True) -> Fol
     matching = _match_extras(layout)
     folder = Folder(layout, matching)
     if annotations:
-        folder.annotations = read_annotations(layout.annotations, sorter)
+        folder.annotations = read_annotations(layout.annotations, sorter, layout.images)
     match_items(layout.images, layout.masks + folder.annotations.items, matching)
     _sort_again(folder, sorter)
     if annotations:
@@ -58,17 +61,25 @@ def scan(sorter: Sorter, files: Sequence[Path], annotations: bool = True) -> Fol
 def _match_extras(layout: Layout) -> Matching:
     """Match what is no mask, such as depth; what has no image beside it is an image itself."""
     extras = [mask for mask in layout.masks if not mask.kind.rank]
+    if not layout.images:  # then those in colour are, beside depth
+        layout.images += [extra for extra in extras if COLOUR.fullmatch(extra.kind.words)]
+        extras = [extra for extra in extras if extra not in layout.images]
     matching = match_items(layout.images, extras) if layout.images and extras else Matching()
     matching.conflicts.clear()
     layout.masks = [mask for mask in layout.masks if mask.kind.rank]
-    layout.images += [extra for extra in extras if extra not in matching.taken and is_image(extra.path)]
+    masks = {(mask.place, mask.stem) for mask in layout.masks}
+    for extra in extras:
+        if (extra.place, without_affix(extra.stem, MASK_AFFIX)) in masks:
+            layout.unread["left out, as they show masks"].append(extra.path)
+        elif extra not in matching.taken and is_image(extra.path):
+            layout.images.append(extra)
     return matching
 
 
 def _sort_again(folder: Folder, sorter: Sorter) -> None:
     """Sort by their own names the files in a folder such as "mask off" of which none is the mask of an image."""
     layout, matching = folder.layout, folder.matching
-    known = {mask.folder for mask in matching.taken}
+    known = {"/".join(mask.place.parts[:end]) for mask in matching.taken for end in range(len(mask.place.parts) + 1)}
     beside = {image.place.parts[: image.place.at] for image in layout.images if image.place.role == "image"}
     doubtful = [
         mask for mask in layout.masks
@@ -81,7 +92,7 @@ def _sort_again(folder: Folder, sorter: Sorter) -> None:
     left = set(doubtful)
     layout.masks = [mask for mask in layout.masks if mask not in left] + again.masks
     layout.images += again.images
-    match_items(again.images, again.masks, matching)
+    match_items(again.images, again.masks + [m for m in layout.masks if m not in matching.taken], matching)
 
 
 def _is_word(place: Place) -> bool:

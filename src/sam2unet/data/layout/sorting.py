@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -26,12 +26,14 @@ from .names import (
     split_affix,
     without_affix,
 )
-from .walk import is_document
+from .walk import holds_table_of_annotations, is_document
 
 PHOTO_SUFFIXES = {".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg"}
 MASK_SUFFIXES = {".bmp", ".gif", ".png"}
 UNREADABLE = "not images that can be read here"
 NEITHER = "matched by neither pattern"
+TABLES = "tables of annotations, which are not read; draw their outlines as masks first"
+ARRAYS = "arrays in a folder of images, which are read as masks only; save them as PNG or TIFF"
 CHANNELS = "further channels of an image"
 _CHANNEL = re.compile(r"_000[1-9]$")  # nnU-Net's names
 
@@ -81,6 +83,8 @@ class Sorter:
         for path in files:
             if is_mask_file(path):
                 readable.append(path)
+            elif holds_table_of_annotations(path):
+                layout.unread[TABLES].append(path)
             elif not is_document(path):
                 others.append(path)
         texts = {path: None for path in others if path.suffix.lower() in ANNOTATION_SUFFIXES}
@@ -94,17 +98,14 @@ class Sorter:
             elif options.masks and path not in masks:
                 layout.unread[NEITHER].append(path)
         self._sort_images(layout, readable, images, masks - images)
-        if not (layout.masks or options.masks):
-            self._take_masks_by_outer_folder(layout)
-        if not (layout.masks or layout.annotations):
-            _take_masks_by_suffix(layout)
+        self._take_masks_without_own_words(layout)
         return layout
 
     def _sort_images(self, layout: Layout, files: Sequence[Path], images: set[Path], masks: set[Path]) -> None:
         """Sort image files, of which some are chosen by the user's patterns."""
         items = [Item(path, stem_of(path), self.place(path), CHOSEN) for path in files]
         kinds = self._kinds(items)
-        channels = _further_channels(items)
+        channels, pictured = _further_channels(items), {item.place for item in items if is_image(item.path)}
         rest = []
         for item in items:
             kind = kinds[item]
@@ -112,6 +113,8 @@ class Sorter:
                 layout.images.append(item)
             elif item.path in masks:
                 layout.masks.append(Item(item.path, item.stem, self.chosen_place(item.path), CHOSEN))
+            elif item.place.role == "image" and item.place not in pictured:
+                layout.unread[ARRAYS].append(item.path)
             elif kind and not masks:
                 item.kind = kind
                 layout.masks.append(item)
@@ -135,7 +138,7 @@ class Sorter:
         others: dict[str, set[str]] = {"image": of_masks, "mask": of_images, "": set()}
         # And gas_mask.jpg is the image of gas_mask_mask.png.
         split = ((item.place, split_affix(item.stem, MASK_AFFIX)) for item in items if item.place.role != "mask")
-        images = {(place, found[0]) for place, found in split if found}
+        images = {(place, found[0]) for place, found in split if found and not _is_masks_name(place, found[0], names)}
         return {
             item: None if (item.place, item.stem) in images else _kind(item, names, others[item.place.role])
             for item in items
@@ -156,13 +159,23 @@ class Sorter:
         at = max((i for i, part in enumerate(parts) if any(fnmatch(part, word) for word in words)), default=-1)
         return self._place_at(path, at) if at >= 0 else self.place(path)
 
+    def _take_masks_without_own_words(self, layout: Layout) -> None:
+        if not (layout.masks or self.options.masks):
+            self._take_masks_by_outer_folder(layout)
+        if not layout.masks:
+            _take_masks_by_suffix(layout)
+            if self.options.masks:  # which choose annotations, then
+                layout.unread[NEITHER] += [item.path for item in layout.masks]
+                layout.masks, layout.by_suffix = [], 0
+
     def _take_masks_by_outer_folder(self, layout: Layout) -> None:
         """Take for masks what lies in a folder for images that itself lies in one for masks: masks/img/a.png."""
         found = []
         for item in layout.images:
             outer = [i for i, part in enumerate(item.place.parts[: item.place.at]) if _is_mask_folder(part)]
             if item.place.role == "image" and outer:
-                found.append(Item(item.path, item.stem, self._place_at(item.path, outer[-1]), Kind("outer", 2)))
+                place = self._place_at(item.path, outer[-1])
+                found.append(Item(item.path, item.stem, place, kind_of_folder(place.parts[outer[-1]]) or CHOSEN))
         if found and len(found) < len(layout.images):
             paths = {item.path for item in found}
             layout.images = [item for item in layout.images if item.path not in paths]
@@ -170,6 +183,16 @@ class Sorter:
 
     def _place_at(self, path: Path, at: int) -> Place:
         return place_of(path.relative_to(self.root).parts[:-1], self.split, self.ignored_words, at=at)
+
+
+def describe_unread(unread: Mapping[str, Sequence[Path]]) -> str:
+    """Return what isn't read and why, in brackets, with a space before; "" if everything is."""
+    reasons = [
+        f"{files[0].name}{f' and {len(files) - 1} more' * (len(files) > 1)}: {reason}"
+        for reason, files in unread.items()
+        if files
+    ]
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def _further_channels(items: Sequence[Item]) -> set[Item]:
@@ -193,9 +216,15 @@ def _kind(item: Item, names: set[tuple[Place, str]], others: set[str]) -> Kind |
     return own or (None if is_image(item.path) else Kind("array", 2))
 
 
+def _is_masks_name(place: Place, stem: str, names: set[tuple[Place, str]]) -> bool:
+    """True if a name is that of a mask of another file beside it: a_label of a_label_instance, if there is a."""
+    base = without_affix(stem, MASK_AFFIX)
+    return base != stem and (not base or (place, base) in names or _is_masks_name(place, base, names))
+
+
 def _is_mask_folder(part: str) -> bool:
     kind = kind_of_folder(part)
-    return kind is not None and kind.rank == 2
+    return kind is not None and kind.rank > 0
 
 
 def _take_masks_by_suffix(layout: Layout) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import InputError
-from ..images.image_file import list_pages
+from ..images.image_file import axis_codes, list_pages
 from ..images.image_formats import suffix_of
 from ..sources import ImageSource, MaskParts, MaskSource, Page, files_of
 
@@ -45,7 +45,7 @@ def split_pages(
         layers: see `pages_of`.
 
     Raises:
-        InputError: the numbers of pages differ.
+        InputError: the numbers of pages differ, or the orientations of two volumes.
     """
     images = pages_of(image, layers)
     masks: Sequence[Path | Page] = pages_of(mask, layers) if isinstance(mask, Path) else []
@@ -59,6 +59,11 @@ def split_pages(
             f"{image} has {max(len(images), 1)} pages, but its mask {files_of(mask)[0]} has {max(len(masks), 1)}: save "
             "both with as many, or name the axis of the pages",
             "layers",
+        )
+    if isinstance(mask, Path) and (axes := axis_codes(image)) != (mask_axes := axis_codes(mask)):
+        raise InputError(
+            f"{image} and its mask {mask} are oriented differently ({axes or 'no volume'} and "
+            f"{mask_axes or 'no volume'}): save both in the same orientation"
         )
     for page, page_mask in zip(images, masks, strict=True):
         yield page_name(key, page), page, page_mask

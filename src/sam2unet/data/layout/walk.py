@@ -22,6 +22,11 @@ _DOCUMENT = re.compile(
 )
 
 
+MAX_HEAD = 10_000
+"""Bytes of a table's line that are read."""
+_OUTLINES = re.compile(r"rle|encoded_?pixels|shape_attributes|polygon|bbox|x_?min", re.IGNORECASE)
+
+
 def walk(root: Path, problems: list[str] | None = None, without: Path | None = None) -> Iterator[Path]:
     """Iterate over the files below a folder in order, without hidden and system files; links are followed.
 
@@ -60,3 +65,15 @@ def _is_system(name: str, names: set[str]) -> bool:
 def is_document(path: Path) -> bool:
     """True if a file's name is that of a text, a table or a program that lies beside data."""
     return path.suffix.lower() in NOT_DATA or _DOCUMENT.fullmatch(path.name) is not None
+
+
+def holds_table_of_annotations(path: Path) -> bool:
+    """True if a CSV file has run lengths, outlines or boxes in its first two lines."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.readline(MAX_HEAD) + file.readline(MAX_HEAD)
+            return _OUTLINES.search(head.decode("latin-1")) is not None
+    except OSError:
+        return False

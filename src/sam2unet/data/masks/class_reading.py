@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from ...card import IGNORED
 from ...errors import InputError
+from .colour_reading import are_noisy, main_colours
+from .grey_reading import FULL_SCALES
 from .stored_mask import MaskContent
 from .value_table import (
     ReadingChoice,
     ValueTable,
     as_colour,
-    ask,
     ignore_negatives,
     list_names,
     make_choice,
     name_value,
 )
 
-NO_DATA = 65535
-"""Value of pixels without data in masks of 16 bits."""
+NO_DATA = FULL_SCALES[1:]
+"""Values of pixels without data in masks of 16 and 32 bits."""
 
 
 def read_classes(where: str, contents: Sequence[MaskContent], classes: int) -> ReadingChoice:
@@ -37,8 +38,9 @@ def read_classes(where: str, contents: Sequence[MaskContent], classes: int) -> R
     if any(content.is_colour for content in contents):
         return _read_palette(where, contents, classes)
     table = ValueTable(contents)
-    ignored = ignore_negatives(table) + (f",{NO_DATA}:ignore" if NO_DATA in table.values else "")
-    values = table.values[(table.values >= 0) & (table.values != NO_DATA)]
+    has_no_data = np.isin(table.values, NO_DATA)
+    ignored = ignore_negatives(table) + "".join(f",{name_value(value)}:ignore" for value in table.values[has_no_data])
+    values = table.values[(table.values >= 0) & ~has_no_data]
     if any(content.lossy for content in contents) or (values != np.rint(values)).any():
         raise InputError(
             f"{where}: masks of grey levels ({table.describe()}) hold no class indices: store each pixel's class "
@@ -47,25 +49,27 @@ def read_classes(where: str, contents: Sequence[MaskContent], classes: int) -> R
         )  # fmt: skip
     known = values[values != IGNORED]
     if known.max(initial=0) == 0 and IGNORED in values:
-        raise ask(
-            where, f"{table.describe()}, and with several classes 255 is ignored", "0:0,255:1",
-            "another value, or use a single class",
+        raise InputError(
+            f"{where}: masks hold {table.describe()}, and with several classes 255 is ignored: use a single class, or "
+            "set mask_values to 0:0,255:1",
+            "classes", "mask_values",
         )  # fmt: skip
     if known.max(initial=0) >= classes:
         if all(content.palette for content in contents):
             return _read_palette(where, contents, classes)
         raise _too_high(where, table, known, classes)
-    return make_choice(f"classes{ignored}")
+    remarks = [f"pixels of {ignored[1:].replace(':ignore', '')} in masks are no data and ignored"] if ignored else []
+    return make_choice(f"classes{ignored}", *remarks)
 
 
 def _too_high(where: str, table: ValueTable, known: NDArray[np.float64], classes: int) -> InputError:
     names = list_names(table.holding(known[known >= classes]))
-    listed = ",".join(f"{value:g}:{index}" for index, value in enumerate(known[:classes]))
+    listed = ",".join(f"{name_value(value)}:{index}" for index, value in enumerate(known[:classes]))
     listed += ",any:ignore" if len(known) > classes else ""
     way = f"correct the masks or the number of classes, or say what the values mean, such as {listed}"
     return InputError(
-        f"{where}: masks hold class {known.max():g} ({names}), but there are {classes} classes (0 to {classes - 1}): "
-        f"{way}",
+        f"{where}: masks hold class {name_value(known.max())} ({names}), but there are {classes} classes "
+        f"(0 to {classes - 1}): {way}",
         "classes", "mask_values",
     )  # fmt: skip
 
@@ -95,8 +99,10 @@ def _read_palette(where: str, contents: Sequence[MaskContent], classes: int) -> 
 
 
 def _ask_for_colours(where: str, table: ValueTable, classes: int) -> InputError:
-    order = sorted(table.values[np.argsort(-table.pixels)][:classes], key=lambda colour: colour != 0)
-    listed = ",".join(f"{name_value(colour, True)}:{index}" for index, colour in enumerate(order))
+    is_noisy = are_noisy(table)
+    frequent = main_colours(table)[0] if is_noisy else table.values[np.argsort(-table.pixels)]
+    order = sorted(frequent[:classes], key=lambda colour: colour != 0)
+    listed = "nearest," * is_noisy + ",".join(f"{name_value(colour, True)}:{i}" for i, colour in enumerate(order))
     return InputError(
         f"{where}: masks are in colours ({table.describe(True)}), which hold no class indices: give each colour its "
         f"class, such as {listed}, or name CVAT's labelmap.txt",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from .stored_mask import MAX_COLOURS, MaskContent
+from .stored_mask import MAX_COLOURS, MaskContent, merge_colours
 from .value_table import ReadingChoice, ValueTable, as_colour, ask, make_choice, name_value
 
 MIN_COVERED = 0.85
@@ -22,6 +22,8 @@ MIN_DISTINCT = 12
 MAX_MIXED_FRACTION = 0.2
 """A colour between two main ones, with fewer pixels than this fraction of theirs, is a blurred edge."""
 MAX_MAIN_COLOURS = 64
+MAX_SPREAD = 14
+"""Colours, in coarse steps, that noisy masks seem to have by the entropy of their histogram; photographs have more."""
 MIN_MAIN_FRACTION = 0.001
 """Fraction of all pixels from which a colour may be a main one."""
 MAX_BLACK = 40
@@ -33,8 +35,7 @@ VOC_VOID = 0xE0E0C0
 def read_colours(where: str, contents: Sequence[MaskContent]) -> ReadingChoice:
     """Choose the reading of colours for foreground against background."""
     table = ValueTable([as_colour(content) for content in contents])
-    noisy = any(content.lossy or content.is_coarse for content in contents)
-    if noisy or len(table.values) > MAX_COLOURS or _are_close(table.values):
+    if are_noisy(table):
         return _read_noisy_colours(where, table)
     objects = table.without(0)
     if 2 * len(table.holding([0])) < len(contents):
@@ -52,10 +53,16 @@ def read_colours(where: str, contents: Sequence[MaskContent]) -> ReadingChoice:
     return make_choice("foreground=any", f"{remark} ({table.describe(True)})")
 
 
+def are_noisy(table: ValueTable) -> bool:
+    """True if colours have compression noise or soft edges."""
+    noisy = any(content.lossy or content.is_coarse for content in table.contents)
+    return noisy or len(table.values) > MAX_COLOURS or _are_close(table.values)
+
+
 def _read_noisy_colours(where: str, table: ValueTable) -> ReadingChoice:
     """Choose the reading of colours with compression noise or soft edges: by the main colours."""
-    main, covered = _main_colours(table)
-    if covered < MIN_COVERED:
+    main, covered = main_colours(table)
+    if covered < MIN_COVERED or np.median([_spread(content) for content in table.contents]) > MAX_SPREAD:
         raise InputError(
             f"{where}: masks look like photographs ({len(table.values)} colours or more, such as in "
             f"{table.contents[0].name}): choose the files that are the masks",
@@ -77,6 +84,13 @@ def _read_noisy_colours(where: str, table: ValueTable) -> ReadingChoice:
     )
 
 
+def _spread(content: MaskContent) -> float:
+    """Return how many equally frequent colours have the entropy of a mask's colours."""
+    _, counts = merge_colours(content.values, content.counts)
+    shares = counts / counts.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
 def _points(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (n, 3) red, green and blue."""
     wide = colours.astype(np.int64)
@@ -91,7 +105,7 @@ def _are_close(colours: NDArray[np.float64]) -> bool:
     return bool((squared < MIN_DISTINCT**2).any())
 
 
-def _main_colours(table: ValueTable) -> tuple[list[int], float]:
+def main_colours(table: ValueTable) -> tuple[list[int], float]:
     """Return the most frequent colours that are far from each other, and the fraction of pixels near one of them."""
     points, total = _points(table.values), table.pixels.sum()
     main: list[int] = []

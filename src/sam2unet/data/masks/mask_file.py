@@ -27,7 +27,7 @@ class Mask:
         """Return (H, W) uint8: 255 for the object, 0 elsewhere and where ignored; soft edges stay soft."""
         if self.grey is not None:
             return np.where(self.known(), self.grey, np.uint8(0))
-        return np.where((self.labels > 0) & self.known(), np.uint8(255), np.uint8(0))
+        return ((self.labels > 0) & self.known()).view(np.uint8) * np.uint8(255)
 
     def known(self) -> NDArray[np.bool_]:
         """Return (H, W) bool, false for ignored pixels, which enter no loss and no metric."""
@@ -68,32 +68,29 @@ def interpret(stored: StoredMask, reading: MaskReading, classes: int, name: str)
     else:
         values, is_colour = _channel(stored, reading)
         grey = _soften(values, reading.soft) if reading.soft else None
-        labels = _labels(values, is_colour, stored.lossy, reading)
+        labels = reading.labels(values, is_colour, stored.lossy)
         if stored.nodata is not None and reading.channel == "values":
             labels[values == stored.nodata] = reading.nan
-    too_high = (labels >= classes) & (labels != IGNORED)
-    _check_unlisted(name, values[labels == NO_LABEL], is_colour, reading)
-    if classes > 1 and too_high.any():
-        raise _too_high_error(name, labels[too_high], classes)
+    _check_labels(name, values, is_colour, labels, reading, classes)
     return Mask(labels.astype(np.uint8), grey)
 
 
-def _check_unlisted(name: str, unlisted: NDArray[Any], is_colour: bool, reading: MaskReading) -> None:
-    """Raise InputError about values of a mask that its reading does not list, if there are any."""
-    if unlisted.size:
-        found = ", ".join(name_value(value, is_colour) for value in np.unique(unlisted)[:3])
+def _check_labels(
+    name: str, values: NDArray[Any], is_colour: bool, labels: NDArray[np.int16], reading: MaskReading, classes: int
+) -> None:
+    """Raise InputError about values of a mask that its reading does not list, or class indices that are too high."""
+    if reading.other == NO_LABEL and (unlisted := labels == NO_LABEL).any():
+        found = ", ".join(name_value(value, is_colour) for value in np.unique(values[unlisted])[:3])
         raise InputError(
             f"{name}: holds {found}, to which {reading} gives no meaning: correct the mask, or list the value",
             "mask_values",
         )
-
-
-def _too_high_error(name: str, labels: NDArray[np.int16], classes: int) -> InputError:
-    return InputError(
-        f"{name}: holds class {labels.max()}, but there are {classes} classes (0 to {classes - 1}): correct the mask "
-        "or the number of classes",
-        "classes",
-    )
+    if classes > 1 and (too_high := labels[(labels >= classes) & (labels != IGNORED)]).size:
+        raise InputError(
+            f"{name}: holds class {too_high.max()}, but there are {classes} classes (0 to {classes - 1}): correct the "
+            "mask or the number of classes",
+            "classes",
+        )
 
 
 def _channel(stored: StoredMask, reading: MaskReading) -> tuple[NDArray[Any], bool]:
@@ -103,13 +100,6 @@ def _channel(stored: StoredMask, reading: MaskReading) -> tuple[NDArray[Any], bo
     if reading.channel == "indices" and stored.indices is not None:
         return stored.indices, False
     return stored.values, stored.is_colour
-
-
-def _labels(values: NDArray[Any], is_colour: bool, lossy: bool, reading: MaskReading) -> NDArray[np.int16]:
-    labels = reading.labels(values, is_colour, lossy)
-    if reading.soft:
-        labels[(labels == 0) & (values >= reading.soft / 2)] = 1
-    return labels
 
 
 def _soften(values: NDArray[Any], full: float) -> NDArray[np.uint8]:
@@ -138,11 +128,8 @@ def count_labels(content: MaskContent, reading: MaskReading, classes: int = 1) -
         elif reading.channel == "indices" and content.palette:
             values, counts = (np.array([entry[i] for entry in content.palette]) for i in (0, 2))
             is_colour = False
-        labels = _labels(values, is_colour, content.lossy, reading)
-    _check_unlisted(content.name, values[labels == NO_LABEL], is_colour, reading)
-    too_high = (labels >= classes) & (labels != IGNORED)
-    if classes > 1 and too_high.any():
-        raise _too_high_error(content.name, labels[too_high], classes)
+        labels = reading.labels(values, is_colour, content.lossy)
+    _check_labels(content.name, values, is_colour, labels, reading, classes)
     result = {int(label): int(counts[labels == label].sum()) for label in np.unique(labels)}
     if content.missing and reading.channel == "values" and not content.is_drawn:
         result[reading.nan] = result.get(reading.nan, 0) + content.missing

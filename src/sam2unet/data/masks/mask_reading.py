@@ -11,6 +11,8 @@ from .mask_values import MaskReading, parse_mask_values
 from .stored_mask import MaskContent
 from .value_table import ReadingChoice, ValueTable, describe_values, ignore_negatives, list_names, make_choice
 
+REMARK_ON_ALPHA = "the transparency of masks is read: what is opaque is the object"
+
 
 def choose_reading(where: str, contents: Sequence[MaskContent], options: DataOptions) -> ReadingChoice:
     """Choose how the masks of a set are read.
@@ -31,7 +33,7 @@ def choose_reading(where: str, contents: Sequence[MaskContent], options: DataOpt
     if not stored:
         return make_choice("classes")
     transparent = [content for content in stored if content.alpha and not content.alpha.is_redundant]
-    if transparent:
+    if transparent and any(content.alpha and len(content.alpha.values) > 1 for content in stored):
         return _read_transparency(where, stored, transparent)
     if options.classes > 1:
         return read_classes(where, stored, options.classes)
@@ -55,7 +57,8 @@ def describe_reading(reading: MaskReading, contents: Iterable[MaskContent]) -> s
 
 def _read_transparency(where: str, stored: Sequence[MaskContent], transparent: Sequence[MaskContent]) -> ReadingChoice:
     if all(content.alpha and content.alpha.is_mask for content in stored):
-        return make_choice("alpha", "the transparency of masks is read: what is opaque is the object")
+        highest = max(int(content.alpha.values[-1]) for content in stored if content.alpha)
+        return make_choice("alpha" if highest == 255 else f"alpha={highest}", REMARK_ON_ALPHA)
     raise InputError(
         f"{where}: masks are partly transparent ({list_names([c.name for c in transparent])}), and their transparency "
         "shows something else than their colours: set mask_values to alpha (opaque is the object), or to "

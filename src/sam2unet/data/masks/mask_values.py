@@ -17,10 +17,13 @@ MAX_LABEL = 253
 """Highest class index; 254 classes including background."""
 NO_LABEL = -1
 """Label of a value that the reading does not list."""
+ABOVE_HALF = 128.5 / 255
+"""Soft edges are foreground above 128 of 255, as in PySODMetrics."""
 MAX_TABLE = 1 << 16
 """Integers below it are looked up in a table."""
 EXAMPLES = "foreground=255, foreground=1-254, 0:background,128:1,255:ignore, or #ff0000:1"
-NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)(?:(-)(-?\d+(?:\.\d+)?)?)?")
+FLOAT = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+NUMBER = re.compile(rf"({FLOAT})(?:(-)({FLOAT})?)?")
 COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 CVAT_LINE = re.compile(r"(?P<name>[^:#]+):(?P<rgb>\d+,\d+,\d+):[^:]*:[^:]*")
 WORDS = {"background": 0, "foreground": 1, "object": 1, "ignore": IGNORED, "ignored": IGNORED}
@@ -64,15 +67,15 @@ class MaskReading:
         """
         if not is_colour and self.colours:
             values, is_colour = values.astype(np.uint32) * np.uint32(0x010101), True
-        if nearest or self.nearest:
+        if (nearest or self.nearest) and not self.soft:
             return self._nearest(values, is_colour)
         if is_colour:
             return self._lookup_colours(values)
         if values.dtype == np.uint8:
-            by_value: Labels = _table(self, 256)[values]
+            by_value: Labels = _table(self, 256).take(values)
             return by_value
         if values.dtype.kind in "iub" and values.size and values.min() >= 0 and values.max() < MAX_TABLE:
-            by_value = _table(self, MAX_TABLE)[values]
+            by_value = _table(self, MAX_TABLE).take(values)
             return by_value
         return self._compare(values)
 
@@ -82,6 +85,8 @@ class MaskReading:
             result[(values >= low) & (values <= high)] = label
         if values.dtype.kind == "f":
             result[np.isnan(values)] = self.nan
+        if self.soft:
+            result[(result == 0) & (values > self.soft * ABOVE_HALF)] = 1
         return result
 
     def _lookup_colours(self, values: NDArray[Any]) -> Labels:
@@ -129,9 +134,10 @@ def parse_mask_values(text: str, class_names: Sequence[str] = ()) -> MaskReading
             lists the values of the object; all others are background. A value is a number, a range (`1-254`, `128-`),
             a colour (`#ff0000`), `any` (all others; 0 and black are background unless another value is), `nan`, or the
             label of an annotation. Alone stand `classes` (each value is a class index, 255 ignored), `soft` (grey
-            levels; from half of 255 on is foreground, `soft=65535` for another scale) and `alpha` (the transparency is
-            the mask). `indices` in front takes a palette's indices in place of its colours, and `nearest` each value
-            for the nearest one listed. Or the name of a file `labelmap.txt` as CVAT writes it.
+            levels; above half of 255 is foreground, `soft=65535` for another scale) and `alpha` (the transparency is
+            the mask; `alpha=100` if nothing is more opaque). `indices` in front takes a palette's indices in place of
+            its colours, and `nearest` each value for the nearest one listed. Or the name of a file `labelmap.txt` as
+            CVAT writes it.
         class_names: names that labels may be called by.
 
     Raises:
@@ -172,10 +178,9 @@ class _Builder:
 
     def _add_word(self, item: str) -> None:
         word, _, full = item.partition("=")
-        if word == "soft" and (not full or NUMBER.fullmatch(full)):
-            self.fields |= {"soft": float(full or 255), "other": 0}
-        elif item == "alpha":
-            self.fields |= {"channel": "alpha", "soft": 255.0, "other": 0}
+        if word in ("soft", "alpha") and (not full or re.fullmatch(FLOAT, full)) and float(full or 255) > 0:
+            channel = {"channel": "alpha"} if word == "alpha" else {}
+            self.fields |= {"soft": float(full or 255), "other": 0, **channel}
         elif item == "classes":
             self.ranges += [(index, index, index) for index in (*range(MAX_LABEL + 1), IGNORED)]
         elif item == "indices":

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ...errors import InputError
 from ..annotations import Annotation
@@ -146,6 +147,8 @@ class MaskContent:
     """See `StoredMask`."""
     is_coarse: bool = False
     """Colours are counted in coarse steps, since there are many."""
+    flat: int = 0
+    """Pixels of grey masks between the lowest and the highest value that are like a neighbour in both directions."""
 
 
 def count_values(source: MaskSource, stored: StoredMask) -> MaskContent:
@@ -159,27 +162,44 @@ def count_values(source: MaskSource, stored: StoredMask) -> MaskContent:
     present, counts = _unique(values)
     is_coarse = stored.is_colour and len(present) > MAX_COLOURS
     if is_coarse:
-        present, counts = _coarse(present, counts)
+        present, counts = merge_colours(present, counts)
     height, width = stored.values.shape
     palette = _used_palette(stored) if stored.indices is not None else ()
     alpha = None if stored.alpha is None else _transparency(stored, stored.alpha)
     return MaskContent(
         str(source), (width, height), present, counts, missing, stored.is_colour, stored.is_drawn, stored.lossy, alpha,
-        palette, stored.inverted, is_coarse,
+        palette, stored.inverted, is_coarse, _count_flat(stored.values, present) if not stored.is_colour else 0,
     )  # fmt: skip
 
 
+def _count_flat(values: NDArray[Any], present: NDArray[Any]) -> int:
+    """Count the pixels inside areas of one value, as objects with numbers have them and grey levels do not."""
+    if len(present) <= 2:
+        return 0
+    across, down = values[:, 1:] == values[:, :-1], values[1:] == values[:-1]
+    like_across, like_down = np.zeros(values.shape, bool), np.zeros(values.shape, bool)
+    like_across[:, 1:], like_down[1:] = across, down
+    like_across[:, :-1] |= across
+    like_down[:-1] |= down
+    return int((like_across & like_down & (values > present[0]) & (values < present[-1])).sum())
+
+
 def _unique(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    if values.dtype == np.uint8:  # much faster than sorting
-        counts = np.bincount(values.ravel(), minlength=256)
+    if values.dtype == np.uint8 and values.size:  # much faster than sorting; most masks hold two values
+        both = np.unique([values.min(), values.max()])
+        counts = np.array([np.count_nonzero(values == value) for value in both], np.int64)
+        if counts.sum() == values.size:
+            return both, counts
+        counts = np.array(Image.fromarray(np.atleast_2d(values)).histogram(), np.int64)
         present = np.flatnonzero(counts)
-        return present, counts[present].astype(np.int64)
+        return present, counts[present]
     present, counts = np.unique(values, return_counts=True)
     return present, counts.astype(np.int64)
 
 
-def _coarse(colours: NDArray[Any], counts: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    channels = [(colours >> shift & 255).astype(np.int64) for shift in (16, 8, 0)]
+def merge_colours(colours: NDArray[Any], counts: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return colours (0xRRGGBB) rounded to coarse steps, and the counts of each."""
+    channels = [(colours.astype(np.int64) >> shift & 255) for shift in (16, 8, 0)]
     red, green, blue = ((channel + COARSE // 2) // COARSE * COARSE for channel in channels)
     coarse, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
     return coarse, np.bincount(where, weights=counts).astype(np.int64)
@@ -195,7 +215,7 @@ def _used_palette(stored: StoredMask) -> tuple[tuple[int, int, int], ...]:
 
 def _transparency(stored: StoredMask, alpha: NDArray[np.uint8]) -> Transparency:
     present, counts = _unique(alpha)
-    opaque = alpha >= 128
+    opaque = alpha > alpha.max(initial=0) / 2
     inside = stored.values[opaque]
     is_mask = inside.size == 0 or bool((inside == inside.flat[0]).all())
     is_redundant = bool(((stored.values != 0) == opaque).all())

@@ -1,7 +1,7 @@
 """The values in a set of masks: how many pixels and masks hold each."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ MAX_SHOWN = 6
 """Values shown in a message."""
 MAX_FILES = 3
 """Files shown in a message."""
+
+MAX_EXACT = 2**53
+"""Integers below it have all their digits in float64."""
 
 
 class ValueTable:
@@ -38,11 +41,18 @@ class ValueTable:
     def describe(self, is_colour: bool = False) -> str:
         """Name the most frequent values and their shares."""
         order = np.argsort(-self.pixels, kind="stable")
-        total = max(1.0, self.pixels.sum())
+        missing = sum(content.missing for content in self.contents)
+        total = max(1.0, self.pixels.sum() + missing)
         names = [
             f"{name_value(self.values[i], is_colour)} ({self.pixels[i] / total:.1%})" for i in sorted(order[:MAX_SHOWN])
         ]
-        return ", ".join(names) + (f" and {len(order) - MAX_SHOWN} more" if len(order) > MAX_SHOWN else "")
+        shown = ", ".join(names) + (f" and {len(order) - MAX_SHOWN} more" if len(order) > MAX_SHOWN else "")
+        return shown + (f", no data ({missing / total:.1%})" if missing else "")
+
+    def flatness(self) -> float:
+        """Return the fraction of the pixels between the lowest and the highest value that lie in areas of one value."""
+        between = sum(int(content.counts[1:-1].sum()) for content in self.contents)
+        return sum(content.flat for content in self.contents) / between if between else 1.0
 
     def holding(self, values: Any) -> list[str]:
         """Return the names of the masks that hold one of some values."""
@@ -51,7 +61,9 @@ class ValueTable:
 
 def name_value(value: float, is_colour: bool = False) -> str:
     """Return a value as `mask_values` has it, such as "255" or "#ff0000"."""
-    return f"#{int(value):06x}" if is_colour else f"{value:g}"
+    if is_colour:
+        return f"#{int(value):06x}"
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < MAX_EXACT else f"{value:.9g}"
 
 
 def describe_values(contents: Iterable[MaskContent]) -> str:
@@ -65,8 +77,7 @@ def as_colour(content: MaskContent) -> MaskContent:
     """Return the counts of a grey mask as those of colours."""
     if content.is_colour:
         return content
-    return MaskContent(content.name, content.size, content.values.astype(np.int64) * 0x010101, content.counts,
-                       is_colour=True, lossy=content.lossy)  # fmt: skip
+    return replace(content, values=content.values.astype(np.int64) * 0x010101, is_colour=True, palette=(), alpha=None)
 
 
 @dataclass(frozen=True)
@@ -104,4 +115,7 @@ def span(values: NDArray[np.float64]) -> str:
 
 def ignore_negatives(table: ValueTable) -> str:
     """Return the part of a reading that ignores negative values, which mean "no data"."""
-    return "".join(f",{value:g}:ignore" for value in table.values[table.values < 0][:MAX_SHOWN])
+    negative = [name_value(value) for value in table.values[table.values < 0]]
+    if len(negative) > MAX_SHOWN:
+        return f",{negative[0]}-{negative[-1]}:ignore"
+    return "".join(f",{value}:ignore" for value in negative)
