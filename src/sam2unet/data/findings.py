@@ -235,8 +235,8 @@ def _check_training(result: DataCheck, listing: Listing) -> None:
         result.errors.append(
             Finding(
                 f"{listing.root}: no image has a mask of the same name (found {', '.join(map(str, unpaired[:2]))}): "
-                "name pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, or give patterns for both, or "
-                "a list of pairs",
+                "name pairs such as images/a.jpg and masks/a.png, or a.jpg and a_mask.png, or give patterns for both, "
+                "or a list of pairs",
                 "images",
                 "masks",
                 "pairs",
