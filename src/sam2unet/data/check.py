@@ -63,7 +63,7 @@ def _check_pair(split: str, pair: Pair, options: DataOptions, with_hash: bool) -
     check = PairCheck(pair, split)
     try:
         found = check_image(pair.image, ignore_exif=options.ignore_exif)
-        check.size, check.value_range, check.remark = found.image.size, found.value_range, found.remark
+        check.size, check.value_range, check.remark = found.size, found.value_range, found.remark
         check.is_scaled_by_type = found.is_scaled_by_type
         check.hash = perceptual_hash(found.image) if with_hash else None
         check.mask = read_content(pair.mask, options)

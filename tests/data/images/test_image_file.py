@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from sam2unet.data.images.image_file import (
+    check_image,
     exif_orientation,
     image_size,
     open_image,
@@ -248,3 +249,24 @@ def test_read_frames_skips_reduced_copies_in_tiff(rng, tmp_path):
     small.encoderinfo = {"tiffinfo": {254: 1}}
     large.save(tmp_path / "a.tif", save_all=True, append_images=[small, other])
     assert [index for index, _ in read_frames(tmp_path / "a.tif")] == [0, 2]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_check_image_finds_the_size_of_a_jpeg_and_shows_it_smaller(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.fromarray(np.kron(np.arange(12).reshape(3, 4) * 20, np.ones((160, 160))).astype(np.uint8))
+    photo.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    found = check_image(tmp_path / "a.jpg")
+    assert (found.size, found.orientation) == (image_size(tmp_path / "a.jpg"), orientation)
+    whole = read_image(tmp_path / "a.jpg").resize(found.image.size, Image.Resampling.BOX)
+    assert found.image.width < found.size[0]
+    np.testing.assert_allclose(np.asarray(found.image).astype(int), np.asarray(whole).astype(int), atol=8)
+
+
+def test_check_image_notices_a_jpeg_that_ends_early(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 255, (300, 400, 3)).astype(np.uint8)).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) * 9 // 10])
+    with pytest.raises(InputError, match=r"a\.jpg: broken"):
+        check_image(tmp_path / "a.jpg")

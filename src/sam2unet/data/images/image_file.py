@@ -92,8 +92,10 @@ def read_raw(source: "Source", *, max_pixels: int | None = None, ignore_exif: bo
 class ImageCheck:
     """What a check says about an image."""
 
+    size: tuple[int, int]
+    """Width and height, upright."""
     image: Image.Image
-    """8-bit RGB, as `read_image` returns it."""
+    """8-bit RGB; a JPEG file's may be smaller than `size`."""
     value_range: tuple[float, float, int] | None
     """See `RawImage.value_range`."""
     is_scaled_by_type: bool
@@ -113,11 +115,13 @@ def check_image(source: "Source", *, ignore_exif: bool = False) -> ImageCheck:
     with _opened(source) as (reader, index, axis):
         orientation = reader.orientation(index)
         if isinstance(reader, PillowReader) and reader.keeps_samples():
+            size = _upright_size(reader.size(index, axis), 1 if ignore_exif else orientation)
+            reader.shrink()
             image = reader.decode(index, ignore_exif)
             if not image.mode.startswith(NORMALISED_MODES):  # needs no samples, whose copy takes a while
-                return ImageCheck(to_rgb(image), None, True, "", orientation)
+                return ImageCheck(size, to_rgb(image), None, True, "", orientation)
         raw = _read(reader, index, axis, ignore_exif)
-        return ImageCheck(raw.to_rgb(), raw.value_range(), raw.is_scaled_by_type, raw.remark, orientation)
+        return ImageCheck(raw.size, raw.to_rgb(), raw.value_range(), raw.is_scaled_by_type, raw.remark, orientation)
 
 
 def read_frames(
@@ -177,9 +181,12 @@ def image_size(source: "Source", *, ignore_exif: bool = False) -> tuple[int, int
         InputError: the file is missing or not an image.
     """
     with _opened(source) as (reader, index, axis):
-        width, height = reader.size(index, axis)
-        is_turned = not ignore_exif and reader.orientation(index) > 4
-        return (height, width) if is_turned else (width, height)
+        return _upright_size(reader.size(index, axis), 1 if ignore_exif else reader.orientation(index))
+
+
+def _upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return (width, height) of an image when it is turned upright; EXIF orientations 5 to 8 exchange the two."""
+    return size[::-1] if orientation > 4 else size
 
 
 def exif_orientation(source: "Source") -> int:

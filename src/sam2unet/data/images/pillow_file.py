@@ -16,6 +16,8 @@ LOSSY_FORMATS = {"AVIF", "HEIF", "JPEG", "MPO"}
 JPEG2000_BITS = 42  # byte of a JPEG 2000 codestream that holds the first component's bits less 1
 PNG_ORIENTATION = re.compile(rb"eXIf|profile type exif|Orientation")
 """What a PNG file with an orientation contains, perhaps behind its pixels."""
+MIN_SHRUNK = 64
+"""Shortest side of a JPEG file that is decoded at a fraction of its size."""
 
 
 class PillowReader:
@@ -57,6 +59,10 @@ class PillowReader:
             return self.image  # exif_transpose would copy it, and a slide takes gigabytes
         upright: Image.Image = ImageOps.exif_transpose(self.image)
         return upright
+
+    def shrink(self) -> None:
+        """Let a JPEG file be decoded at a fraction of its size, which is faster but still reads all of it."""
+        self.image.draft(None, (MIN_SHRUNK, MIN_SHRUNK))
 
     def keeps_samples(self) -> bool:
         """True if Pillow decodes the samples as they are stored; else `read` finds another way."""
