@@ -52,7 +52,8 @@ def check(
         write_contact_sheet(html, result, options, with_options)
         print(f"Contact sheet: {html}")
     if result.errors:
-        raise InputError(f"{folder}: training would go wrong, see above ({len(result.errors)} errors)")
+        number = len(result.errors)
+        raise InputError(f"{folder}: training would go wrong, see above ({number} error{'s' * (number != 1)})")
 
 
 def _check_catalogue(root: Path, tasks: list[str]) -> None:
