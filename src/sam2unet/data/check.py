@@ -1,5 +1,6 @@
 """Checks of a folder of pairs: every file is read, and how the masks are read is chosen."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +21,8 @@ from .sources import ImageSource, MaskSource
 
 MAX_ASPECT_DIFFERENCE = 0.01
 """Relative difference of the aspect ratio up to which a mask of another size is resized."""
+THREADS = max(2, os.cpu_count() or 1)
+"""Of readers; more than cores would only wait for each other."""
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 
@@ -52,7 +55,7 @@ def _read_pairs(
 ) -> None:
     everything = [(split, pair) for split, pairs in listing.pairs.items() for pair in pairs]
     several_splits = sum(map(bool, listing.pairs.values())) > 1  # else there is nothing to compare hashes with
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         checks = pool.map(lambda item: _check_pair(item[0], item[1], options, several_splits), everything)
         for done, check in enumerate(checks, start=1):
             progress(done, len(everything))
@@ -95,7 +98,7 @@ def check_masks(where: Path, masks: Sequence[MaskSource], options: DataOptions) 
     Raises:
         InputError: a broken mask, or masks that can be read in more than one way.
     """
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         contents = [*pool.map(lambda mask: read_content(mask, options), masks)]
     choice = choose_reading(str(where), contents, options)
     remarks: list[str] = [Finding(f"{where}: {remark}", "mask_values") for remark in choice.remarks]
