@@ -32,7 +32,7 @@ class Card:
     normalise_range: bool = False
     """Scale 16-bit images from their own minimum and maximum to 0 and 255, instead of dividing by 257."""
     mask_values: str = ""
-    """What the values in the training masks meant; see `data.parse_mask_values`."""
+    """Meaning of the values in the training masks, in the language of `data.parse_mask_values`."""
     threshold: float = 0.5
     """Probability threshold with the highest mean Dice in validation, or 0.5."""
     metrics: dict[str, float] = field(default_factory=dict)

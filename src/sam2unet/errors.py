@@ -1,6 +1,15 @@
 """Why a call ends early: unusable input, or a request to stop."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+MAX_NAMED = 3
+"""Files and the like that a message names."""
+
+
+def name_some(names: Sequence[object]) -> str:
+    """Return the first of some names for a message, with an ellipsis if there are more."""
+    return ", ".join(map(str, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
 
 
 class InputError(ValueError):

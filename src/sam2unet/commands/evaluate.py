@@ -42,7 +42,8 @@ def evaluate(
         typer.Option(help='Pattern of masks of the region of interest, relative to MASKS, such as "mask/*".'),
     ] = None,
     ignored: Annotated[
-        Literal["excluded", "background"], typer.Option(help="What ignored pixels of masks count as.")
+        Literal["excluded", "background"],
+        typer.Option(help="Leave ignored pixels out of all metrics, or count them as background."),
     ] = "excluded",
     processes: Processes = None,
     shard: Annotated[

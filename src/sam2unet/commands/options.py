@@ -44,7 +44,7 @@ DATA_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="What the values in masks mean: foreground=255, foreground=1-254, 0:background,128:1,255:ignore, "
+                help="Meaning of the values in masks: foreground=255, foreground=1-254, 0:background,128:1,255:ignore, "
                 "#ff0000:1, classes, soft, alpha, or CVAT's labelmap.txt."
             ),
         ],
@@ -55,8 +55,11 @@ DATA_OPTIONS: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "layers": (Annotated[int | None, typer.Option(min=0, help="Axis along which the pages of a volume lie.")], None),
-    "crowds": (Annotated[Crowds, typer.Option(help="What COCO's crowd regions are.")], "object"),
-    "boxes": (Annotated[Boxes, typer.Option(help="What to do with images that have a box without an outline.")], "ask"),
+    "crowds": (Annotated[Crowds, typer.Option(help="Take COCO's crowd regions as objects, or ignore them.")], "object"),
+    "boxes": (
+        Annotated[Boxes, typer.Option(help="Boxes without an outline: refuse them, skip their images, or fill them.")],
+        "ask",
+    ),
     "line_width": (
         Annotated[float | None, typer.Option(help="Width of annotated lines in pixels; without it they are left out.")],
         None,

@@ -22,7 +22,7 @@ from .sources import ImageSource, MaskSource
 MAX_ASPECT_DIFFERENCE = 0.01
 """Relative difference of the aspect ratio up to which a mask of another size is resized."""
 THREADS = max(2, os.cpu_count() or 1)
-"""Of readers; more than cores would only wait for each other."""
+"""Number of threads that read files; more than one per core is slower, as they wait for each other."""
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 

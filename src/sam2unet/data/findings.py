@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..card import IGNORED
-from ..errors import InputError
+from ..errors import MAX_NAMED, InputError, name_some
 from .data_check import DataCheck, Finding, PairCheck, SplitCheck
 from .images.perceptual_hash import same_looking
 from .layout.pairs import Listing
@@ -15,8 +15,6 @@ from .options import DataOptions
 from .sources import ImageSource
 from .split import training_split
 
-NUM_EXAMPLES = 3
-"""Files that a sentence about several of them names."""
 MAX_USED_RANGE = 0.25
 """Images that use less of their range of 16 bits look nearly black."""
 MIN_INVERTED = 0.6
@@ -52,10 +50,10 @@ def _report_errors(result: DataCheck) -> None:
         errors = [pair.error for pair in result.pairs if pair.error and (pair.split == "test") == is_test]
         findings = result.warnings if is_test else result.errors
         for kind in _by_way_out(errors):
-            findings += kind[:NUM_EXAMPLES]
-            if len(kind) > NUM_EXAMPLES:
+            findings += kind[:MAX_NAMED]
+            if len(kind) > MAX_NAMED:
                 findings.append(
-                    Finding(f"{result.root}: {len(kind) - NUM_EXAMPLES} more pairs like these", *kind[0].parameters)
+                    Finding(f"{result.root}: {len(kind) - MAX_NAMED} more pairs like these", *kind[0].parameters)
                 )
 
 
@@ -78,7 +76,7 @@ def describe_listing(listing: Listing, used: Collection[Path] = ()) -> list[Find
     for reason, files in listing.unread.items():
         if rest := [file for file in files if file not in used]:
             verb = "is" if len(rest) == 1 else "are"
-            findings.append(Finding(f"{listing.root}: {_count(len(rest), 'file')} {verb} {reason}: {_examples(rest)}"))
+            findings.append(Finding(f"{listing.root}: {_count(len(rest), 'file')} {verb} {reason}: {name_some(rest)}"))
     for reason, count in listing.skipped.items():
         findings.append(Finding(f"{listing.root}: annotations hold {reason}: {count} not drawn"))
     return findings
@@ -87,15 +85,11 @@ def describe_listing(listing: Listing, used: Collection[Path] = ()) -> list[Find
 def _describe_unpaired(found: SplitCheck) -> Iterator[str]:
     for files, kind, other in ((found.unpaired_images, "image", "mask"), (found.unpaired_masks, "mask", "image")):
         if files:
-            yield f"{len(files)} {kind}(s) without {other} of the same name: {_examples(files)}"
+            yield f"{len(files)} {kind}(s) without {other} of the same name: {name_some(files)}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
-
-
-def _examples(names: Sequence[object]) -> str:
-    return ", ".join(map(str, names[:NUM_EXAMPLES])) + (", …" if len(names) > NUM_EXAMPLES else "")
 
 
 def _check_foreground(result: DataCheck, where: str, split: str, options: DataOptions) -> None:
@@ -105,7 +99,7 @@ def _check_foreground(result: DataCheck, where: str, split: str, options: DataOp
     if resized:
         result.warnings.append(
             Finding(f"{where}: {_count(len(resized), 'mask')} of another size than the image but of its shape, "
-                    f"resized: {_examples(resized)}")
+                    f"resized: {name_some(resized)}")
         )  # fmt: skip
     if split in ("", "train") and (sentence := describe_uniform(where, found.foreground, options)):
         result.errors.append(Finding(f"{sentence}: nothing to learn", *sentence.parameters))
@@ -143,7 +137,7 @@ def describe_turned(root: Path, turned: Sequence[ImageSource]) -> list[Finding]:
         return []
     return [
         Finding(f"{root}: {_count(len(turned), 'image')} turned by an EXIF orientation that the mask lacks "
-                f"({_examples(turned)}): if the masks were drawn on the images as stored, ignore the orientation",
+                f"({name_some(turned)}): if the masks were drawn on the images as stored, ignore the orientation",
                 "ignore_exif")
     ]  # fmt: skip
 
@@ -161,7 +155,7 @@ def _describe_images(result: DataCheck) -> Iterator[Finding]:
         )
     flat = [p.pair.image for p in result.pairs if p.value_range and p.value_range[0] == p.value_range[1]]
     if flat:
-        yield Finding(f"{result.root}: {_count(len(flat), 'image')} of a single value, or of none: {_examples(flat)}")
+        yield Finding(f"{result.root}: {_count(len(flat), 'image')} of a single value, or of none: {name_some(flat)}")
     for remark, times in Counter(p.remark for p in result.pairs if p.remark).items():
         first = next(p.pair.image for p in result.pairs if p.remark == remark)
         yield Finding(f"{result.root}: {_count(times, 'image')} of {remark}, such as {first}")

@@ -62,6 +62,15 @@ def test_read_mask_unites_the_parts_of_a_mask(tmp_path):
     np.testing.assert_array_equal(classes.labels, VALUES * (VALUES < 255))
 
 
+def test_read_mask_refuses_parts_that_only_their_transparency_tells(tmp_path):
+    for i in (1, 2):
+        white = Image.new("LA", (32, 24), (255, 0))
+        white.putalpha(Image.fromarray(np.where(i == VALUES, np.uint8(255), np.uint8(0))))
+        white.save(tmp_path / f"{i}.png")
+    with pytest.raises(InputError, match=r"1\.png: is partly transparent"):
+        read_mask(MaskParts((tmp_path / "1.png", tmp_path / "2.png"), (1, 1)), parse_mask_values("foreground=255"))
+
+
 def test_read_mask_names_a_part_of_another_size(tmp_path):
     for i in (1, 2):
         Image.new("L", (8 * i, 8)).save(tmp_path / f"{i}.png")

@@ -86,7 +86,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """What a file of annotations holds."""
+    """The annotations in a file, by image."""
 
     file: Path
     format: str

@@ -1,4 +1,4 @@
-"""What the readers of all formats share: checked fields, embedded images, and the collection of shapes by image."""
+"""Shared by the readers of all formats: field validation, embedded images, and the collector of shapes."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from ...errors import InputError
+from ...errors import InputError, name_some
 from ..images.bomb_check import without_bomb_check
 from ..options import DataOptions
 from .annotation import MAX_PIXELS, MAX_SIDE, Annotation, AnnotationFile, check_shapes, check_size
@@ -30,7 +30,6 @@ Coordinate = Annotated[float, Field(ge=-10_000_000, le=10_000_000, allow_inf_nan
 Position = Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
 Point = tuple[Coordinate, Coordinate]
 BOXES = "boxes without an outline"
-MAX_NAMED = 3
 MAX_COMPRESSED = 1 << 27
 """Most bytes that a compressed field may become."""
 ALTERNATIVES = {"int", "str", "list[constrained-int]"}
@@ -48,7 +47,7 @@ WANTED = {
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "{le} or less",
 }
-"""What there should be, by the start of the type of one of pydantic's errors."""
+"""Expected kind of value, by the prefix of pydantic's error type."""
 
 
 class Source(NamedTuple):
@@ -194,7 +193,7 @@ class Collector:
         if rule == "ask" and number < sum(len(image.shapes) for image in self.images.values()):
             raise self.source.error(
                 f"{number} {'annotation has' if number == 1 else 'annotations have'} a box but no outline "
-                f"({enumerate_names(list(boxed))})",
+                f"({name_some(list(boxed))})",
                 "draw their outlines, or leave these images out with skip, or take the boxes as masks with fill",
                 "boxes",
             )
@@ -202,12 +201,6 @@ class Collector:
         if rule == "ask":
             self.images.clear()
         return list(boxed) if rule == "skip" else []
-
-
-def enumerate_names(names: list[str]) -> str:
-    """Return the first names, and the number of the others."""
-    rest = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def times(size: tuple[int, int] | None) -> str:

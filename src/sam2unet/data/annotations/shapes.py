@@ -25,7 +25,7 @@ class Outline:
 
     label: str
     rings: tuple[bytes, ...]
-    """Of each ring x, y, x, y, ... as float64."""
+    """The coordinates x, y, x, y, ... of each ring, as float64."""
     relative: bool = False
     """Whether coordinates are fractions of the image's width and height, not pixels."""
 
@@ -52,7 +52,7 @@ class Figure:
     points: bytes
     """x, y, x, y, ... as float64; of a rectangle and an ellipse the upper left and lower right corners."""
     width: float = 0
-    """Of a line, in pixels."""
+    """Width of a line in pixels; 0 for other figures."""
 
     def coordinates(self, size: tuple[int, int]) -> list[Array]:
         """Return the (points, 2) coordinates in pixels, as a list of one."""

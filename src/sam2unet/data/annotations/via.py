@@ -24,7 +24,7 @@ class _Shape(BaseModel):
     rx: Coordinate = 0
     ry: Coordinate = 0
     theta: Coordinate = 0
-    """Of an ellipse, in radians."""
+    """Rotation of an ellipse in radians."""
 
 
 class _Region(BaseModel):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...card import IGNORED
-from ...errors import InputError
+from ...errors import InputError, name_some
 from .colour_reading import are_noisy, main_colours
 from .grey_reading import FULL_SCALES
 from .stored_mask import MaskContent
@@ -15,7 +15,6 @@ from .value_table import (
     ValueTable,
     as_colour,
     ignore_negatives,
-    list_names,
     make_choice,
     name_value,
 )
@@ -63,7 +62,7 @@ def read_classes(where: str, contents: Sequence[MaskContent], classes: int) -> R
 
 
 def _too_high(where: str, table: ValueTable, known: NDArray[np.float64], classes: int) -> InputError:
-    names = list_names(table.holding(known[known >= classes]))
+    names = name_some(table.holding(known[known >= classes]))
     listed = ",".join(f"{name_value(value)}:{index}" for index, value in enumerate(known[:classes]))
     listed += ",any:ignore" if len(known) > classes else ""
     way = f"correct the masks or the number of classes, or say what the values mean, such as {listed}"

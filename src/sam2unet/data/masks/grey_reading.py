@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import InputError, name_some
 from .stored_mask import MaskContent
 from .value_table import (
     MAX_SHOWN,
@@ -13,7 +13,6 @@ from .value_table import (
     ValueTable,
     ask,
     ignore_negatives,
-    list_names,
     make_choice,
     name_value,
     span,
@@ -143,7 +142,7 @@ def _check_scale(where: str, table: ValueTable) -> None:
     ]
     if binary and table.values[-1] > 1:
         raise InputError(
-            f"{where}: {len(binary)} of {len(table.contents)} masks hold 0 and 1 ({list_names(binary)}), the others "
+            f"{where}: {len(binary)} of {len(table.contents)} masks hold 0 and 1 ({name_some(binary)}), the others "
             f"grey levels up to {name_value(table.values[-1])}: multiply the former by 255",
             "masks",
         )
@@ -221,7 +220,7 @@ def _read_beside_full(
         return make_choice(
             f"foreground={(full + 1) // 2}-{ignored}",
             f"{len(strays)} of {len(table.contents)} masks hold a few pixels of {span(rest)} beside 0 and {full}, each "
-            f"taken for the nearer of the two: {list_names(strays)}",
+            f"taken for the nearer of the two: {name_some(strays)}",
             *remarks,
         )
     raise ask(

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from ...errors import InputError
+from ...errors import InputError, name_some
 from ..options import DataOptions
 from .class_reading import read_classes
 from .colour_reading import read_colours
 from .grey_reading import read_greys
 from .mask_values import MaskReading, parse_mask_values
 from .stored_mask import MaskContent
-from .value_table import ReadingChoice, ValueTable, describe_values, ignore_negatives, list_names, make_choice
+from .value_table import ReadingChoice, ValueTable, describe_values, ignore_negatives, make_choice
 
 REMARK_ON_ALPHA = "the transparency of masks is read: what is opaque is the object"
 
@@ -60,7 +60,7 @@ def _read_transparency(where: str, stored: Sequence[MaskContent], transparent: S
         highest = max(int(content.alpha.values[-1]) for content in stored if content.alpha)
         return make_choice("alpha" if highest == 255 else f"alpha={highest}", REMARK_ON_ALPHA)
     raise InputError(
-        f"{where}: masks are partly transparent ({list_names([c.name for c in transparent])}), and their transparency "
+        f"{where}: masks are partly transparent ({name_some([c.name for c in transparent])}), and their transparency "
         "shows something else than their colours: set mask_values to alpha (opaque is the object), or to "
         "foreground=any (every colour but black is), or save them without transparency",
         "mask_values",

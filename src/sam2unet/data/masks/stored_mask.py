@@ -1,6 +1,6 @@
 """A mask as it is stored, before anybody says what its values mean, and the counts of its values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,11 +101,18 @@ def _unite(parts: list[StoredMask], source: MaskParts) -> StoredMask:
                 f"{file} is {w}x{h}, but {source.files[0]}, of the same image, is {first_w}x{first_h}: export both at "
                 "the same size"
             )
+    for file, part in zip(source.files, parts, strict=True):
+        if part.alpha is not None and not _transparency(part, part.alpha).is_redundant:
+            raise InputError(
+                f"{file}: is partly transparent, but parts of a mask are joined by their values: save it without "
+                "transparency"
+            )
     if set(source.labels) == {1} and not any(part.is_colour for part in parts):
         joined = parts[0].values
         for part in parts[1:]:
             joined = np.maximum(joined, part.values)
-        return StoredMask(joined, lossy=any(part.lossy for part in parts))
+        first = parts[0]
+        return replace(first, values=joined, lossy=any(part.lossy for part in parts), alpha=None, indices=None)
     labels = np.zeros(parts[0].values.shape, np.uint8)
     for part, label in zip(parts, source.labels, strict=True):
         labels[part.values > (127 if part.lossy else 0)] = label

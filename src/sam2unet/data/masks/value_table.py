@@ -13,9 +13,6 @@ from .stored_mask import MaskContent
 
 MAX_SHOWN = 6
 """Values shown in a message."""
-MAX_FILES = 3
-"""Files shown in a message."""
-
 MAX_EXACT = 2**53
 """Integers below it have all their digits in float64."""
 
@@ -100,11 +97,6 @@ def ask(where: str, found: str, *candidates: str) -> InputError:
         f"{', or to '.join(candidates)}",
         "mask_values",
     )
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Return the first names of files."""
-    return ", ".join(names[:MAX_FILES]) + (", …" if len(names) > MAX_FILES else "")
 
 
 def span(values: NDArray[np.float64]) -> str:
