@@ -210,15 +210,16 @@ def test_check_tells_of_images_that_use_little_of_16_bits(tmp_path):
     assert not [finding for finding in check(tmp_path).warnings if "16 bits" in finding]
 
 
-def test_check_tells_of_images_that_are_in_two_splits(tmp_path):
+@pytest.mark.parametrize(("folder", "name"), [("train", "train"), (".", "no split")])
+def test_check_tells_of_images_that_are_in_two_splits(folder, name, tmp_path):
     images = [np.random.default_rng(i).integers(0, 255, (20, 30, 3), np.uint8) for i in range(5)]
-    write_masks(tmp_path / "train", *[OBJECT] * 3, images=images[:3])
+    write_masks(tmp_path / folder, *[OBJECT] * 3, images=images[:3])
     write_masks(tmp_path / "test", *[OBJECT] * 3, images=[images[3], images[1], images[4]])
     result = check(tmp_path)
-    finding = only(result.warnings, "look like one in train")
-    assert f"1 of 3 images in test look like one in train, such as {tmp_path / 'test/images/1.png'} like " in finding
+    finding = only(result.warnings, f"look like one in {name}")
+    assert f"1 of 3 images in test look like one in {name}, such as {tmp_path / 'test/images/1.png'} like " in finding
     write_check(tmp_path / "check.json", result)
-    twins = [str(tmp_path / split / "images/1.png") for split in ("train", "test")]
+    twins = [str(tmp_path / split / "images/1.png") for split in (folder, "test")]
     assert json.loads((tmp_path / "check.json").read_text())["duplicates"] == [twins]
 
 

@@ -107,7 +107,7 @@ class DataCheck:
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
     duplicates: list[tuple[PairCheck, PairCheck]] = field(default_factory=list)
-    """Training images, and images of other splits that look like them."""
+    """Two images of different splits that look the same."""
 
     @property
     def pairs(self) -> list[PairCheck]:

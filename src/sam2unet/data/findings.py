@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ MAX_USED_RANGE = 0.25
 MIN_INVERTED = 0.6
 """Mean fraction of foreground from which masks may be inverted."""
 MAX_COMPARISONS = 300_000_000
-"""Of a training and a test image, to find duplicates."""
+"""Of an image in one split and one in another, to find duplicates."""
+SPLITS = "", "train", "val", "test"
 
 
 def add_findings(result: DataCheck, listing: Listing, options: DataOptions) -> None:
@@ -198,22 +200,20 @@ def check_validation(where: str, pairs: Sequence[PairCheck], options: DataOption
 
 
 def _describe_duplicates(result: DataCheck) -> Iterator[Finding]:
-    """Yield which training images also occur in another split."""
-    by_split = {
-        name: [i for i, pair in enumerate(result.pairs) if pair.split == name and pair.hash is not None]
-        for name in ("train", "val", "test")
-    }
+    """Yield which images of a split also occur in an earlier one; their pairs are added to `result.duplicates`."""
     pairs, hashes = result.pairs, {i: pair.hash for i, pair in enumerate(result.pairs) if pair.hash is not None}
-    for name in ("val", "test"):
-        if len(by_split["train"]) * len(by_split[name]) > MAX_COMPARISONS:
-            yield Finding(f"{result.root}: too many images in train and {name} to look for duplicates")
-        elif found := same_looking(by_split["train"], by_split[name], hashes):
+    for first, second in combinations([name for name in SPLITS if name in result.splits], 2):
+        name = first or "no split"
+        known, later = ([i for i in hashes if pairs[i].split == split] for split in (first, second))
+        if len(known) * len(later) > MAX_COMPARISONS:
+            yield Finding(f"{result.root}: too many images in {name} and {second} to look for duplicates")
+        elif found := same_looking(known, later, hashes):
             result.duplicates += [(pairs[i], pairs[j]) for i, j in found]
             one, other = (pairs[i].pair.image for i in found[0])
-            number = len({other for _, other in found})
+            number = len({j for _, j in found})
             yield Finding(
-                f"{result.root}: {number} of {len(by_split[name])} images in {name} look like one in train, such as "
-                f"{other} like {one}: scores on them tell little about new images"
+                f"{result.root}: {number} of {len(later)} images in {second} look like one in {name}, such as {other} "
+                f"like {one}: scores on them tell little about new images"
             )
 
 

@@ -23,7 +23,7 @@ from .images import figure
 from .mask_meaning import MaskMeaning, value_table
 from .outlines import OUTLINE_SIDE, edge_contrast, outline_png, shrink_labels
 from .page import page, tile
-from .suspicion import Kind, Reason, Twin, by_severity, find_reasons, find_twins, in_order
+from .suspicion import Kind, Reason, Twin, by_severity, find_reasons, in_order
 
 SIDE = 200
 """Longest side of a thumbnail, in pixels."""
@@ -81,7 +81,7 @@ def write_contact_sheet(
         describe: turns a finding into the sentence on the page; the commands append options.
     """
     meaning = MaskMeaning.of(check, options)
-    twins, remarks = find_twins(check)
+    twins = check.duplicates
     with ThreadPoolExecutor() as pool:
 
         def load(pairs: Sequence[PairCheck]) -> list[Thumbnail]:
@@ -90,7 +90,7 @@ def write_contact_sheet(
         sections = [
             f'<p class="dim">{html.escape(str(check.root))}</p><div class="tiles">{_tiles(check)}</div>',
             _findings("Errors", "error", [describe(finding) for finding in check.errors]),
-            _findings("Worth a look", "warning", [*(describe(finding) for finding in check.warnings), *remarks]),
+            _findings("Worth a look", "warning", [describe(finding) for finding in check.warnings]),
             value_table(check, meaning),
             *(_split_section(name, check, meaning, twins, load) for name in in_order(check.splits)),
             _twin_section(twins, load),
@@ -293,11 +293,11 @@ def _twin_section(twins: Sequence[Twin], load: Callable[[Sequence[PairCheck]], l
     if not twins:
         return ""
     shown = twins[:MAX_TWINS]
-    thumbnails = load([pair for twin in shown for pair in (twin.one, twin.other)])
+    thumbnails = load([pair for twin in shown for pair in (twin[0], twin[1])])
     cells = "".join(
         figure(
             [one.image or Image.new("RGB", (SIDE, SIDE)), other.image or Image.new("RGB", (SIDE, SIDE))],
-            " and ".join(f"{pair.pair.key} ({pair.split or 'no split'})" for pair in (twin.one, twin.other)),
+            " and ".join(f"{pair.pair.key} ({pair.split or 'no split'})" for pair in (twin[0], twin[1])),
             "",
         )
         for twin, one, other in zip(shown, thumbnails[::2], thumbnails[1::2], strict=True)

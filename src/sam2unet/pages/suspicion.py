@@ -10,10 +10,12 @@ from typing import TypeVar
 import numpy as np
 
 from ..card import IGNORED
-from ..data import DataCheck, MaskReading, PairCheck, same_looking
+from ..data import MaskReading, PairCheck
 from .formatting import format_fraction
 
 Value = TypeVar("Value", bound=Hashable)
+Twin = tuple[PairCheck, PairCheck]
+"""Two images of different splits that look the same."""
 MIN_TYPICAL = 8
 """Pairs from which on it can be said what most of them are like."""
 MAX_RARE = 0.1
@@ -31,8 +33,6 @@ ALMOST_ALL = 0.97
 MOSTLY_IGNORED = 0.5
 MAX_CONTRAST, MAX_RELATIVE_CONTRAST = 1.1, 0.6
 """An outline with less contrast than both, the second by the split's median, does not follow edges."""
-MAX_COMPARISONS = 20_000_000
-"""Of an image in one split and one in another, to find those that look the same."""
 
 
 class Kind(StrEnum):
@@ -65,33 +65,10 @@ class Reason:
     """The higher, the earlier among pairs of the same kind."""
 
 
-@dataclass(frozen=True)
-class Twin:
-    """Two images of different splits that look the same."""
-
-    one: PairCheck
-    other: PairCheck
-
-
 def in_order(splits: Iterable[str]) -> list[str]:
     """Return the names of splits, training first."""
     known = ("", "train", "val", "test")
     return sorted(splits, key=lambda name: (known.index(name) if name in known else len(known), name))
-
-
-def find_twins(check: DataCheck) -> tuple[list[Twin], list[str]]:
-    """Return images that look like one in another split, and sentences on splits too large to be compared."""
-    pairs, twins, remarks = check.pairs, [], []
-    hashes = {i: pair.hash for i, pair in enumerate(pairs) if pair.hash is not None}
-    names = in_order(check.splits)
-    for position, name in enumerate(names):
-        for later in names[position + 1 :]:
-            one, other = ([i for i in hashes if pairs[i].split == split] for split in (name, later))
-            if len(one) * len(other) > MAX_COMPARISONS:
-                remarks.append(f"{name} and {later} hold too many images to show those that look the same.")
-            else:
-                twins += [Twin(pairs[i], pairs[j]) for i, j in same_looking(one, other, hashes)]
-    return twins, remarks
 
 
 def find_reasons(
@@ -105,7 +82,7 @@ def find_reasons(
     Args:
         pairs: all of the split.
         reading: of the masks.
-        twins: what `find_twins` returned.
+        twins: see `DataCheck.duplicates`.
         contrasts: `edge_contrast` of some of the pairs, by position.
     """
     reasons: list[list[Reason]] = [[] for _ in pairs]
@@ -225,7 +202,7 @@ def _remarks(pair: PairCheck) -> Iterator[Reason]:
 
 def _twin_reasons(twins: Iterable[Twin]) -> Iterator[tuple[PairCheck, Reason]]:
     for twin in twins:
-        for pair, other in ((twin.one, twin.other), (twin.other, twin.one)):
+        for pair, other in ((twin[0], twin[1]), (twin[1], twin[0])):
             text = f"looks like {other.pair.key} in {other.split or 'the folder itself'}"
             yield pair, Reason(Kind.TWIN, text)
 
