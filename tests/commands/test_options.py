@@ -1,9 +1,13 @@
 """The options of all commands, frozen: a new one has to say here why it exists."""
 
+import dataclasses
+
 import typer
 
 from sam2unet.commands import app, options
+from sam2unet.data import DataOptions
 from sam2unet.errors import InputError
+from sam2unet.training import load_recipe
 
 DATA = {
     "--images": "which files are images, where names don't tell",
@@ -140,6 +144,14 @@ def test_every_option_of_every_command_is_known_here():
         for name, command in commands(typer.main.get_command(app)).items()
     }
     assert found == {name: set(known) for name, known in OPTIONS.items()}
+
+
+def test_the_options_of_data_have_the_defaults_of_the_library_and_of_recipes():
+    fields = {field.name: field.default for field in dataclasses.fields(DataOptions)}
+    assert {name: default for name, (_, default) in options.DATA_OPTIONS.items()} == {
+        name: fields[name] for name in options.DATA_OPTIONS
+    }
+    assert load_recipe().data_options == DataOptions()
 
 
 def test_every_option_has_a_help_text():

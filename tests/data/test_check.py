@@ -249,7 +249,8 @@ def test_check_writes_json(tmp_path, run):
 
 
 def test_train_tells_of_held_out_images_whose_scores_say_nothing(tmp_path, run):
-    write_masks(tmp_path / "data", *[OBJECT] * 3, *[OBJECT * 0] * 3)
+    write_masks(tmp_path / "data/train", *[OBJECT] * 3, *[OBJECT * 0] * 3)
+    write_masks(tmp_path / "data/test", *[OBJECT] * 6)  # of the same names
     options = ("--trunk-weights", "none", "--trunk", "tiny", "--epochs", 1, "--size", 32, "--set", "val_share=0.4")
     told = []
     for seed in range(9):

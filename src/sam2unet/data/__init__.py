@@ -23,7 +23,7 @@ from .layout.find import find_files, find_images, find_masks, match, match_files
 from .layout.names import split_of, without_roles, without_split
 from .layout.pairs import Listing, Pair, find_pairs, pair_up
 from .layout.walk import walk
-from .masks.mask_file import Mask, read_mask
+from .masks.mask_file import Mask, counted_values, read_mask
 from .masks.mask_reading import choose_reading, describe_reading
 from .masks.mask_values import MaskReading, parse_mask_values
 from .masks.stored_mask import StoredMask, read_stored
@@ -37,7 +37,8 @@ __all__ = [
     "MAX_PIXELS", "Annotation", "DataCheck", "DataOptions", "Finding", "ImageSource", "Listing", "Mask",
     "MaskParts", "MaskReading", "MaskSource", "Page", "Pair", "PairCheck", "SplitCheck", "StoredMask",
     "check_folder", "check_masks", "check_pairs", "check_rows", "check_validation", "choose_reading",
-    "class_colours", "describe_reading", "files_of", "find_files", "find_images", "find_masks", "find_pairs",
+    "class_colours", "counted_values", "describe_reading", "files_of", "find_files", "find_images", "find_masks",
+    "find_pairs",
     "has_same_aspect", "hold_out", "image_size", "is_image", "list_pages", "match", "match_files", "open_header",
     "open_image", "pair_up", "parse_mask_values", "perceptual_hash", "pixel_count", "print_check", "read_content",
     "read_frames", "read_image", "read_mask", "read_stored", "same_looking", "split_of", "stem_of", "to_rgb",

@@ -3,13 +3,12 @@
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..card import IGNORED
-from ..data import DataCheck, DataOptions, MaskReading, PairCheck, class_colours, parse_mask_values
+from ..data import DataCheck, DataOptions, MaskReading, PairCheck, class_colours, counted_values, parse_mask_values
 from .formatting import format_fraction
 
 OBJECT = (0, 229, 255)
@@ -108,19 +107,6 @@ def _row(row: _Row, share: float, meaning: MaskMeaning) -> str:
     )
 
 
-def _channel(check: PairCheck, reading: MaskReading) -> tuple[NDArray[Any], NDArray[np.int64], bool]:
-    """Return the values that the reading is about, their counts, and whether they are colours."""
-    assert check.mask
-    if reading.channel == "alpha":
-        if check.mask.alpha:
-            return check.mask.alpha.values, check.mask.alpha.counts, False
-        return np.array([255]), check.mask.counts.sum(keepdims=True), False
-    if reading.channel == "indices" and check.mask.palette:
-        indices, _, counts = np.array(check.mask.palette).T
-        return indices, counts, False
-    return check.mask.values, check.mask.counts, check.mask.is_colour
-
-
 def _stored_rows(pairs: Sequence[PairCheck], reading: MaskReading) -> Iterator[_Row]:
     """Yield the values of mask files in ascending order; of many, neighbours of the same meaning share a row."""
     found: dict[tuple[bool, float, int], float] = {}
@@ -128,7 +114,7 @@ def _stored_rows(pairs: Sequence[PairCheck], reading: MaskReading) -> Iterator[_
         assert pair.mask
         if pair.mask.is_drawn:
             continue
-        values, counts, is_colour = _channel(pair, reading)
+        values, counts, is_colour = counted_values(pair.mask, reading)
         labels = reading.labels(values, is_colour, pair.mask.lossy)
         for value, label, pixels in zip(values.tolist(), labels.tolist(), counts.tolist(), strict=True):
             key = is_colour, value, label

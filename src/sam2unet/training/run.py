@@ -260,8 +260,8 @@ class _Training:
     def _check_validation(self, check: DataCheck, validation: list[Pair]) -> None:
         """Warn if scores of pairs that were held out would say nothing; those of a folder val/ are checked already."""
         if not self.listing.pairs.get("val"):
-            held_out = {pair.key for pair in validation}
-            checks = [found for found in check.pairs if found.pair.key in held_out]
+            held_out = set(validation)
+            checks = [found for found in check.pairs if found.pair in held_out]
             where = f"{self.listing.root} (held out for validation)"
             for finding in check_validation(where, checks, self.recipe.data_options):
                 self._warn(finding)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..card import IGNORED
-from ..data import Pair, parse_mask_values, read_image, read_mask
+from ..data import MaskReading, Pair, parse_mask_values, read_image, read_mask
 from .augmentation import Augment
 
 
@@ -48,6 +49,11 @@ class Preprocessing:
     mask_resize: Literal["bicubic", "nearest"] = "bicubic"
     """"bicubic" gives one-class masks soft edges, as in the published training; class indices always use nearest."""
 
+    @cached_property
+    def reading(self) -> MaskReading:
+        """How masks are read."""
+        return parse_mask_values(self.mask_values)
+
     def network_input(self, image: Image.Image) -> Tensor:
         """Resize and normalise an RGB image: (3, height, width) float32."""
         return self.normalise(self.pixels(image, self.size))
@@ -67,7 +73,7 @@ class Preprocessing:
         Returns:
             (1, height, width) float32 in [0, 1]; for several classes (height, width) int64. 255 where ignored.
         """
-        mask = read_mask(pair.mask, parse_mask_values(self.mask_values), self.classes, self.ignore_exif)
+        mask = read_mask(pair.mask, self.reading, self.classes, self.ignore_exif)
         if self.classes > 1:
             return torch.from_numpy(_resize(mask.labels, size, Image.Resampling.NEAREST).astype(np.int64))
         resampling = Image.Resampling.BICUBIC if self.mask_resize == "bicubic" else Image.Resampling.NEAREST

@@ -111,24 +111,26 @@ def _soften(values: NDArray[Any], full: float) -> NDArray[np.uint8]:
     return grey
 
 
+def counted_values(content: MaskContent, reading: MaskReading) -> tuple[NDArray[Any], NDArray[np.int64], bool]:
+    """Return the values in a mask that a reading is about, the pixels of each, and whether they are colours."""
+    if reading.channel == "alpha" and not content.is_drawn:
+        if content.alpha:
+            return content.alpha.values, content.alpha.counts, False
+        return np.array([255]), np.array([content.size[0] * content.size[1]]), False
+    if reading.channel == "indices" and content.palette:
+        indices, _, counts = np.array(content.palette).T
+        return indices, counts, False
+    return content.values, content.counts, content.is_colour
+
+
 def count_labels(content: MaskContent, reading: MaskReading, classes: int = 1) -> dict[int, int]:
     """Return the pixels of each label in a mask, from the counts of its values.
 
     Raises:
         InputError: see `interpret`.
     """
-    values, counts, is_colour = content.values, content.counts, content.is_colour
-    if content.is_drawn:
-        labels = values.astype(np.int16)
-    else:
-        if reading.channel == "alpha":
-            opaque = (np.array([255]), np.array([content.size[0] * content.size[1]]))
-            values, counts = (content.alpha.values, content.alpha.counts) if content.alpha else opaque
-            is_colour = False
-        elif reading.channel == "indices" and content.palette:
-            values, counts = (np.array([entry[i] for entry in content.palette]) for i in (0, 2))
-            is_colour = False
-        labels = reading.labels(values, is_colour, content.lossy)
+    values, counts, is_colour = counted_values(content, reading)
+    labels = values.astype(np.int16) if content.is_drawn else reading.labels(values, is_colour, content.lossy)
     _check_labels(content.name, values, is_colour, labels, reading, classes)
     result = {int(label): int(counts[labels == label].sum()) for label in np.unique(labels)}
     if content.missing and reading.channel == "values" and not content.is_drawn:
