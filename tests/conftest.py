@@ -81,9 +81,9 @@ def peak_of() -> Callable[..., tuple[str, int]]:
 def network() -> Callable[..., SAM2UNet]:
     """A small network with weights that make its logits vary."""
 
-    def build(classes: int = 1, seed: int = 0) -> SAM2UNet:
+    def build(classes: int = 1, seed: int = 0, detail: int = 0) -> SAM2UNet:
         torch.manual_seed(seed)
-        model = SAM2UNet("nano", classes)
+        model = SAM2UNet("nano", classes, detail)
         model.card = replace(model.card, size=(64, 64))
         for parameter in model.parameters():
             if parameter.ndim > 1:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluation": {"data", "pages", "system"},
     "prediction": {"data", "network", "runtime", "system"},
     "benchmark": {"data", "evaluation", "pages", "prediction", "runtime", "system"},
-    "training": {"data", "evaluation", "network", "pages", "system", "weights"},
+    "training": {"data", "evaluation", "network", "pages", "prediction", "system", "weights"},
     "commands": {"benchmark", "data", "evaluation", "export", "pages", "prediction", "system", "training", "weights"},
 }
 

@@ -21,10 +21,16 @@ class Card:
     """"tiny", "small", "base_plus" or "large"."""
     classes: int = 1
     """1 for foreground against background; else the number of classes, including background (0)."""
+    detail: int = 0
+    """Channels of the detail branch; 0: none."""
     class_names: list[str] = field(default_factory=list)
     """One name per class, background first if there are several; empty if unnamed."""
     size: tuple[int, int] = (352, 352)
-    """Height and width that images are resized to."""
+    """Height and width of the network's input, to which images, or tiles of them, are resized."""
+    tile: int | None = None
+    """Side of the square tiles, in pixels of the image, that the network was trained on; None: whole images."""
+    tile_overlap: float = 0.25
+    """Smallest fraction of a tile that the next one covers too when predicting."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB values in [0, 1]."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -39,6 +45,11 @@ class Card:
     """Validation scores of these weights, by name."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe of the training run."""
+
+    @property
+    def tile_zoom(self) -> float:
+        """Pixels of the network's input per pixel of a tile; 1 without tiles."""
+        return self.size[0] / self.tile if self.tile else 1.0
 
     def to_json(self) -> str:
         """Return the text stored in files."""

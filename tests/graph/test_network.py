@@ -30,10 +30,11 @@ def serialized(model, size, uint8_input=True):
 
 
 @pytest.mark.parametrize(
-    ("size", "classes"), [((64, 64), 1), ((352, 352), 1), ((224, 480), 3), ((96, 448), 1), ((32, 32), 2)]
+    ("size", "classes", "detail"),
+    [((64, 64), 1, 0), ((352, 352), 1, 0), ((224, 480), 3, 0), ((96, 448), 1, 0), ((32, 32), 2, 0), ((96, 64), 3, 4)],
 )
-def test_network_graph_computes_the_logits_of_the_network(size, classes, network, images):
-    model, batch = randomise_norms(network(classes)), images(*size)
+def test_network_graph_computes_the_logits_of_the_network(size, classes, detail, network, images):
+    model, batch = randomise_norms(network(classes, detail=detail)), images(*size)
     graph = serialized(model, size)
     onnx.checker.check_model(graph)
     expected = exact_logits(model, batch)

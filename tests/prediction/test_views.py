@@ -191,3 +191,26 @@ def test_resized_equals_torchs_bilinear_interpolation(size, rng):
     maps = rng.standard_normal((2, 64, 96)).astype(np.float32)
     expected = F.interpolate(torch.from_numpy(maps)[None].double(), size=size, mode="bilinear")[0]
     np.testing.assert_allclose(resized(maps, *size), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (20, 90), (70, 30)])
+def test_images_smaller_than_a_trained_tile_are_padded_not_enlarged(height, width, network, photo):
+    model = network()
+    model.card = replace(model.card, tile=32, size=(64, 64))
+    image = photo(height, width)
+    padded = np.empty((max(32, height), max(32, width), 3), np.uint8)
+    padded[:] = [round(255 * value) for value in model.card.mean]
+    top, left = (max(0, 32 - length) // 2 for length in (height, width))
+    padded[top : top + height, left : left + width] = image
+    predictor = Predictor(model, "cpu", "torch", "float32")
+    expected = predictor.predict(padded).probability[top : top + height, left : left + width]
+    # Inside, for at its border the image alone is resized without its surroundings.
+    np.testing.assert_allclose(predictor.predict(image).probability, expected, atol=0.25)
+
+
+def test_views_that_are_given_override_those_of_training():
+    card = Card("tiny", size=(64, 64), tile=48, tile_overlap=0.5)
+    assert Views().as_trained(card) == Views(48, 0.5)
+    assert Views(96, 0.1, flip=True).as_trained(card) == Views(96, 0.1, flip=True)
+    assert Views(tile=0).as_trained(card).grid(300, 300).rows.starts == [0]
+    assert Views().as_trained(Card("tiny")) == Views(0, 0.25)

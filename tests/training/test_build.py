@@ -8,6 +8,7 @@ import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model
+from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
 from sam2unet.weights import load_model, save_model
 
@@ -34,7 +35,7 @@ def test_train_trunk_selects_the_blocks_that_are_trained_at_trunk_lr(
     }  # fmt: skip
     assert found == trained
     assert f"from {tmp_path / 'trunk.safetensors'}, {described}." in lines[0]
-    groups = SegmentationModule(model, recipe, [], 1, 10).configure_optimizers()["optimizer"].param_groups
+    groups = SegmentationModule(model, recipe, [], 1, RunLength(2, 5)).configure_optimizers()["optimizer"].param_groups
     assert [group["initial_lr"] for group in groups] == [0.5, 0.25][: 1 + bool(trained)]
     in_trunk = sum(p.numel() for p in model.trunk.parameters() if p.requires_grad)
     assert [sum(p.numel() for p in group["params"]) for group in groups[1:]] == ([in_trunk] if trained else [])

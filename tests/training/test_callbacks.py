@@ -5,6 +5,7 @@ import torch
 
 from sam2unet.training import load_recipe
 from sam2unet.training.callbacks import EMA
+from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
 
 from ..nano import SHORT
@@ -17,7 +18,7 @@ class Trainer:
 def test_ema_follows_trained_parameters_and_statistics(network):
     model, recipe = network().train(), load_recipe("general", SHORT | {"ema": 0.5})
     model.trunk.requires_grad_(False)
-    module, trainer, ema = SegmentationModule(model, recipe, [], 1, 10), Trainer(), EMA(0.5)
+    module, trainer, ema = SegmentationModule(model, recipe, [], 1, RunLength(2, 5)), Trainer(), EMA(0.5)
     ema.on_train_start(trainer, module)
     name, statistic = "decoder.heads.0.bias", "decoder.ups.0.convs.1.running_mean"
     expected = model.get_parameter(name).detach().double().numpy().copy()
@@ -38,7 +39,7 @@ def test_ema_follows_trained_parameters_and_statistics(network):
 
 def test_ema_restores_the_weights_after_validation(network):
     model = network().train()
-    module, ema = SegmentationModule(model, load_recipe("general", SHORT), [], 1, 10), EMA(0.5)
+    module, ema = SegmentationModule(model, load_recipe("general", SHORT), [], 1, RunLength(2, 5)), EMA(0.5)
     ema.on_train_start(Trainer(), module)
     with torch.no_grad():
         model.get_parameter("decoder.heads.0.bias").add_(1)
@@ -53,5 +54,5 @@ def test_ema_stores_nothing_that_is_frozen(network):
     model = network()
     model.trunk.requires_grad_(False)
     ema = EMA(0.5)
-    ema.on_train_start(Trainer(), SegmentationModule(model, load_recipe("general", SHORT), [], 1, 10))
+    ema.on_train_start(Trainer(), SegmentationModule(model, load_recipe("general", SHORT), [], 1, RunLength(2, 5)))
     assert not any(".trunk." in name for name in ema.state_dict()["average"])

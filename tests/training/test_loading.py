@@ -7,7 +7,7 @@ import pytest
 import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training import load_recipe
-from sam2unet.training.loading import EpochBatchSampler, training_batches
+from sam2unet.training.loading import EpochBatchSampler, run_length, training_batches
 from sam2unet.weights import load_model
 
 from ..nano import SHORT
@@ -43,6 +43,38 @@ def test_an_epoch_resumes_at_the_batch_where_it_was_interrupted():
     (whole, again), (rest, next_time) = batches(0), batches(3)
     assert whole == again == next_time
     assert rest == whole[3:]
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize(("length", "samples"), [(5, 12), (12, 12), (50, 12)])
+def test_epochs_of_so_many_samples_cut_one_stream_of_passes(length, samples, world_size):
+    drawn = []
+    for epoch in range(6):
+        samplers = [
+            EpochBatchSampler(length, 3, [(64, 64)], 4, r, world_size, samples=samples) for r in range(world_size)
+        ]
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        own = [[key for batch in sampler for key in batch] for sampler in samplers]
+        assert {len(sampler) for sampler in samplers} == {samples // 3 // world_size}
+        drawn += [key for together in zip(*own, strict=True) for key in together]
+    passes = [[key.pair_index for key in drawn if key.epoch == n] for n in range(6 * samples // length)]
+    assert all(sorted(indices) == list(range(length)) for indices in passes)
+    assert [key.epoch for key in drawn] == sorted(key.epoch for key in drawn)
+    assert length == 50 or passes[0] != passes[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "length", "epochs", "steps_per_epoch"),
+    [({"epochs": 3}, 10, 3, 3), ({"epochs": 3, "accumulate": 2}, 10, 3, 2), ({"steps": 9}, 10, 1, 9),
+     ({"steps": 1000}, 10, 10, 100), ({"steps": 1050}, 10, 10, 105), ({"steps": 1050}, 2000, 2, 525),
+     ({"steps": 1000, "accumulate": 2}, 10, 10, 100), ({"tile": 64, "epochs": 3}, 10, 3, 100),
+     ({"tile": 64, "epochs": 3}, 2000, 3, 500), ({"steps": 7, "epoch_steps": 3}, 2, 2, 4)],
+)  # fmt: skip
+def test_the_length_of_a_run(changes, length, epochs, steps_per_epoch):
+    recipe = load_recipe("general", changes)
+    found = run_length(recipe, training_batches(recipe, length, 0, 1))
+    assert (found.epochs, found.steps_per_epoch, found.steps) == (epochs, steps_per_epoch, epochs * steps_per_epoch)
 
 
 def test_the_order_depends_on_seed_and_epoch():

@@ -9,6 +9,7 @@ from sam2unet.errors import InputError
 from sam2unet.network import HIERA_CONFIGS, structure_loss
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model
+from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule, lr_factor, num_checkpointed_blocks
 from sam2unet.weights import load_model
 
@@ -25,14 +26,14 @@ def test_the_papers_learning_rate_is_torchs_cosine_per_epoch():
     published = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs, eta_min=1e-7)
     for epoch in range(recipe.epochs):
         for step in range(7):
-            factor = lr_factor(recipe, 7 * epoch + step, 7 * recipe.epochs)
+            factor = lr_factor(recipe, 7 * epoch + step, RunLength(recipe.epochs, 7))
             assert recipe.lr * factor == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
         published.step()
 
 
 def test_the_learning_rate_of_general_warms_up_and_decays():
-    factors = [lr_factor(load_recipe("general"), step, 200) for step in range(200)]
+    factors = [lr_factor(load_recipe("general"), step, RunLength(20, 10)) for step in range(200)]
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9] == factors[10] == 1
     assert factors[10:] == sorted(factors[10:], reverse=True)

@@ -12,8 +12,10 @@ from sam2unet.weights import save_model
 
 GENERAL = {
     "trunk": "tiny", "trunk_weights": "auto", "start_from": None, "train_trunk": "auto", "adapter_init": "published",
-    "classes": 1, "class_names": [], "class_weights": [], "seed": 0, "epochs": 20, "batch_size": 4, "accumulate": 1,
-    "size": 352, "multi_scale": [1.0], "lr": 1e-3, "trunk_lr": 1e-4, "lr_schedule": "step", "min_lr": 1e-7,
+    "classes": 1, "class_names": [], "class_weights": [], "seed": 0, "epochs": 20, "steps": None,
+    "epoch_steps": 100, "batch_size": 4, "accumulate": 1, "size": 352, "tile": None, "tile_zoom": 1.0,
+    "tile_overlap": 0.25, "object_share": 0.33, "detail": 0,
+    "multi_scale": [1.0], "lr": 1e-3, "trunk_lr": 1e-4, "lr_schedule": "step", "min_lr": 1e-7,
     "warmup": 0.05, "weight_decay": 5e-4, "clip_norm": 1.0, "ema": None, "weighted_bce": False, "precision": "auto",
     "activation_checkpointing": "auto", "workers": 2, "save_minutes": 5, "val_share": 0.15, "val_group": None,
     "flip_horizontal": 0, "flip_vertical": 0, "rotation": 0, "zoom": (1.0, 1.0), "crop": 1.0, "colour": 0, "blur": 0,
@@ -43,6 +45,16 @@ def test_recipe_names_lists_the_packaged_recipes():
     assert recipe_names() == sorted(RECIPES)
 
 
+@pytest.mark.parametrize(
+    ("changes", "length"),
+    [({}, (50, None)), ({"epochs": 3}, (3, None)), ({"steps": 700}, (None, 700)),
+     ({"steps": 700, "epochs": None}, (None, 700)), ({"steps": None}, (50, None))],
+)  # fmt: skip
+def test_the_length_is_what_was_given_last(changes, length):
+    recipe = load_recipe("camouflage", changes)
+    assert (recipe.epochs, recipe.steps) == length
+
+
 def test_save_recipe_writes_every_key_for_load_recipe(tmp_path):
     changes = {
         "trunk": "small", "train_trunk": 3, "classes": 2, "class_names": ["ground", "Straße: 1"],
@@ -67,6 +79,9 @@ def test_save_recipe_writes_every_key_for_load_recipe(tmp_path):
      ({"min_lr": 0.1}, ["min_lr is 0.1, above lr"]), ({"epochs": True}, ["epochs is True", "whole number"]),
      ({"lr": float("inf")}, ["lr is inf", "finite"]), ({"blur": 200}, ["blur is 200", "third of the smallest side"]),
      ({"classes": 2, "class_names": ["a", "a"]}, ["name twice"]),
+     ({"steps": 9, "epochs": 9}, ["either epochs or steps"]), ({"epochs": None}, ["either epochs or steps"]),
+     ({"tile": 100}, ["tile is 100", "100 pixels a side", "multiple of 32", "nearest tile is 96"]),
+     ({"tile": 128, "tile_zoom": 1.9}, ["243.2 pixels", "tile is 134.737"]), ({"tile": 16}, ["tile is 16", "32"]),
      ({"multi_scale": []}, ["multi_scale is []", "at least 1"]), ({"adapter_init": 0}, ["'small' or 'identity'"]),
      ({"precision": "64-true"}, ["precision is '64-true'", "'32-true' or 'bf16-mixed'"])],
 )  # fmt: skip
@@ -81,6 +96,11 @@ def test_a_wrong_value_names_its_key_and_what_is_allowed(changes, named):
 )
 def test_size_is_rounded_to_multiples_of_32(size, rounded):
     assert load_recipe("general", {"size": size}).height_width == rounded
+
+
+def test_the_networks_input_is_the_tile_times_its_zoom():
+    assert load_recipe("general", {"tile": 128, "tile_zoom": 2}).height_width == (256, 256)
+    assert load_recipe("general", {"tile": 96, "tile_zoom": 1.3333, "size": 64}).height_width == (128, 128)
 
 
 @pytest.mark.parametrize(

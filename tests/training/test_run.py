@@ -103,7 +103,7 @@ def test_the_folders_train_and_val_make_the_split(scenes, tmp_path, run):
     shutil.copytree(scenes / "test", tmp_path / "data/val")
     shutil.copytree(scenes / "test", tmp_path / "data/test")
     result = run("train", tmp_path / "data", "--out", tmp_path / "run", "--device", "cpu", *SET_ONE_EPOCH)
-    assert "Training on 8 pairs at 64x64, validating on 3" in result.err
+    assert "Training on 8 pairs at 64x64, validating on 3; epochs: 1, steps: 2; run: " in result.err
 
 
 def test_a_val_group_that_matches_no_name_is_an_error(scenes, tmp_path):

@@ -43,9 +43,13 @@ def predict(
     min_hole: Annotated[int, typer.Option(help="Fill holes of fewer pixels.")] = 0,
     tile: Annotated[
         int | None,
-        typer.Option(help="Predict square tiles of this many pixels a side: for large images and thin structures."),
+        typer.Option(
+            help="Side of the square tiles to predict, in pixels; 0: the whole image. Default: as in training."
+        ),
     ] = None,
-    overlap: Annotated[float, typer.Option(help="Fraction of a tile that the next tile covers too.")] = 0.25,
+    overlap: Annotated[
+        float | None, typer.Option(help="Fraction of a tile that the next tile covers too. Default: as in training.")
+    ] = None,
     flip_tta: Annotated[bool, typer.Option("--flip-tta", help="Average with the mirrored image's prediction.")] = False,
     scales: Annotated[
         str, typer.Option(help="Average over these factors of the network's input size, such as 0.75,1,1.25.")

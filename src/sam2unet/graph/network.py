@@ -49,8 +49,12 @@ def network_graph(model: "SAM2UNet", metadata: GraphMetadata) -> "onnx.ModelProt
         images = builder.input("images", np.float32, "batch", 3, *size)
     stages = _Trunk(builder, weights, model, size).stages(images, position)
     maps = [_receptive_field(builder, weights.submodule(f"receptive_fields.{i}"), x) for i, x in enumerate(stages)]
-    logits = _decoder(builder, weights.submodule("decoder"), maps, size)
-    logits = builder.resize(logits, *size, coordinates="half_pixel")
+    x = _decoder(builder, weights.submodule("decoder"), maps, size)
+    if card.detail:
+        logits = _detail_branch(builder, weights.submodule("detail"), images, x, size)
+    else:
+        logits = builder.conv(x, *weights.layer("decoder.heads.2"))
+        logits = builder.resize(logits, *size, coordinates="half_pixel")
     if metadata.probability:
         logits = builder.add("Sigmoid", logits) if card.classes == 1 else builder.add("Softmax", logits, axis=1)
     builder.output("probability" if metadata.probability else "logits", logits, "batch", card.classes, *size)
@@ -258,13 +262,32 @@ def _receptive_field(b: GraphBuilder, w: Weights, x: str) -> str:
 
 
 def _decoder(b: GraphBuilder, w: Weights, maps: list[str], size: tuple[int, int]) -> str:
-    """Return the logits of the last head, at stride 4; see `network.Decoder`."""
+    """Return the last map, at stride 4; see `network.Decoder`."""
     *skips, x = maps
     for step, skip in enumerate(reversed(skips)):
-        stride = 16 >> step
-        x = b.resize(x, size[0] // stride, size[1] // stride, coordinates="align_corners")
-        x = b.add("Concat", skip, x, axis=1)
-        for conv in (0, 3):
-            name = f"ups.{step}.convs"
-            x = b.add("Relu", b.conv(x, *w.conv_before_norm(f"{name}.{conv}", f"{name}.{conv + 1}")))
-    return b.conv(x, *w.layer("heads.2"))
+        x = _up_step(b, w.submodule(f"ups.{step}"), x, skip, (size[0] * 2**step // 16, size[1] * 2**step // 16))
+    return x
+
+
+def _up_step(b: GraphBuilder, w: Weights, x: str, skip: str, size: tuple[int, int]) -> str:
+    """See `network.UpStep`."""
+    x = b.add("Concat", skip, b.resize(x, *size, coordinates="align_corners"), axis=1)
+    return _convs(b, w.submodule("convs"), x)
+
+
+def _convs(b: GraphBuilder, w: Weights, x: str, stride: int = 1) -> str:
+    """Append two convolutions with batch norm and ReLU; the first has the stride."""
+    for conv in (0, 3):
+        x = b.add("Relu", b.conv(x, *w.conv_before_norm(str(conv), str(conv + 1)), stride=1 if conv else stride))
+    return x
+
+
+def _detail_branch(b: GraphBuilder, w: Weights, images: str, x: str, size: tuple[int, int]) -> str:
+    """Return the logits, at stride 1; see `network.DetailBranch`."""
+    height, width = size
+    stride1 = _convs(b, w.submodule("stride1"), images)
+    stride2 = _convs(b, w.submodule("stride2"), stride1, stride=2)
+    x = b.conv(x, *w.layer("reduce"))
+    x = _up_step(b, w.submodule("ups.0"), x, stride2, (height // 2, width // 2))
+    x = _up_step(b, w.submodule("ups.1"), x, stride1, (height, width))
+    return b.conv(x, *w.layer("head"))

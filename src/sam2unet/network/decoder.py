@@ -8,20 +8,25 @@ CHANNELS = 64
 """Channels of every feature map in the decoder."""
 
 
-def conv_norm_relu(dim: int, dim_out: int) -> list[nn.Module]:
+def conv_norm_relu(dim: int, dim_out: int, stride: int = 1) -> list[nn.Module]:
     """3x3 convolution without bias, batch norm, ReLU."""
-    return [nn.Conv2d(dim, dim_out, 3, padding=1, bias=False), nn.BatchNorm2d(dim_out), nn.ReLU(inplace=True)]
+    return [nn.Conv2d(dim, dim_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(dim_out), nn.ReLU(inplace=True)]
 
 
 class UpStep(nn.Module):
-    """Upsampling by 2, concatenation with the skip connection, two convolutions."""
+    """Upsampling by 2, concatenation with the skip connection, two convolutions.
 
-    def __init__(self) -> None:
+    Args:
+        dim: channels of input and skip connection together.
+        dim_out: channels of the result.
+    """
+
+    def __init__(self, dim: int = 2 * CHANNELS, dim_out: int = CHANNELS) -> None:
         super().__init__()
-        self.convs = nn.Sequential(*conv_norm_relu(2 * CHANNELS, CHANNELS), *conv_norm_relu(CHANNELS, CHANNELS))
+        self.convs = nn.Sequential(*conv_norm_relu(dim, dim_out), *conv_norm_relu(dim_out, dim_out))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, 64, H, W) and (B, 64, 2H, 2W) -> (B, 64, 2H, 2W)"""
+        """(B, C, H, W) and (B, dim - C, 2H, 2W) -> (B, dim_out, 2H, 2W)"""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         result: Tensor = self.convs(torch.cat([skip, x], dim=1))
         return result
@@ -35,11 +40,15 @@ class Decoder(nn.Module):
         self.ups = nn.ModuleList([UpStep() for _ in range(3)])
         self.heads = nn.ModuleList([nn.Conv2d(CHANNELS, classes, 1) for _ in range(3)])
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Four maps (B, 64, H/s, W/s) at strides s = 4, 8, 16, 32 -> logits at strides 16, 8 and 4."""
+    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Decode four maps (B, 64, H/s, W/s) at strides s = 4, 8, 16, 32.
+
+        Returns:
+            Logits at strides 16, 8 and 4, and the map (B, 64, H/4, W/4) that the last ones are computed from.
+        """
         *skips, x = features
         logits = []
         for up, head, skip in zip(self.ups, self.heads, reversed(skips), strict=True):
             x = up(x, skip)
             logits.append(head(x))
-        return logits
+        return logits, x

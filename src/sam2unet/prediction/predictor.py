@@ -119,7 +119,7 @@ class Predictor:
         trunk_weights: file of the frozen trunk that the model file leaves out; see `load_model`.
         batch_size: images or tiles per forward pass; default 1 on a CPU, 8 elsewhere. It is halved when a GPU runs
             out of memory.
-        views: tiles, mirrored views, scales and letterboxes; default the whole image once, as the network was trained.
+        views: tiles, mirrored views, scales and letterboxes; default what the network was trained on.
         max_pixels: image files with more pixels are refused as decompression bombs.
 
     Raises:
@@ -159,9 +159,9 @@ class Predictor:
         open_for_size = partial(open_runtime, model, device, backend, precision, trunk_weights)
         self.backend = open_for_size()
         self.card = self.backend.metadata.card
-        self.views, self.max_pixels = views, max_pixels
+        self.views, self.max_pixels = views.as_trained(self.card), max_pixels
         self.batch_size = batch_size or (1 if self.backend.device == "cpu" else 8)
-        self._sizes = views.sizes(self.card.size)
+        self._sizes = self.views.sizes(self.card.size)
         self._runtimes = {
             size: self.backend if size == self.card.size or self.backend.any_size else open_for_size(size)
             for size in set(self._sizes)
@@ -263,7 +263,7 @@ class Predictor:
             grid.add_row(whole, 0, logits, row)
         if whole is None:
             return Prediction(image, np.concatenate(tiles), grid)
-        return Prediction(image, whole[None], Views().grid(image.height, image.width))
+        return Prediction(image, whole[None], Views(tile=0).grid(image.height, image.width))
 
     def _run_scales(self, rendered: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         """Images (batch, height, width, 3) of each scale -> their logits (batch, classes, height, width)."""

@@ -1,7 +1,7 @@
 """The views of an image that a network predicts: tiles, mirrored image, scales, letterbox; merging their logits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -131,12 +131,12 @@ class Placement(NamedTuple):
 
 @dataclass(frozen=True)
 class Views:
-    """The views of an image that are predicted and merged; by default the whole image once.
+    """The views of an image that are predicted and merged; by default those that the network was trained on.
 
     Args:
-        tile: side of the square tiles that are predicted one by one, in pixels of the image, 32 or more; None: the
-            whole image at once.
-        overlap: minimal fraction of a tile that the next tile covers too; 0 to 0.5.
+        tile: side of the square tiles that are predicted one by one, in pixels of the image, 32 or more; 0: the whole
+            image at once; None: as the network was trained.
+        overlap: minimal fraction of a tile that the next tile covers too, 0 to 0.5; None: as the network was validated.
         flip: average with the mirrored view.
         scales: average over these factors of the network's input size; 0.1 to 4 each.
         letterbox: keep the aspect ratio and pad with the mean colour, instead of stretching a view to the network's
@@ -147,18 +147,23 @@ class Views:
     """
 
     tile: int | None = None
-    overlap: float = 0.25
+    overlap: float | None = None
     flip: bool = False
     scales: Sequence[float] = (1.0,)
     letterbox: bool = False
 
     def __post_init__(self) -> None:
-        if self.tile is not None and self.tile < 32:
-            raise InputError(f"tile is {self.tile}: it must be 32 pixels or more")
-        if not 0 <= self.overlap <= 0.5:
+        if self.tile and self.tile < 32:
+            raise InputError(f"tile is {self.tile}: it must be 32 pixels or more, or 0 for the whole image")
+        if self.overlap is not None and not 0 <= self.overlap <= 0.5:
             raise InputError(f"overlap is {self.overlap:g}: it must lie from 0 to 0.5")
         if not self.scales or not all(0.1 <= scale <= 4 for scale in self.scales):
             raise InputError(f"scales are {', '.join(f'{s:g}' for s in self.scales)}: they must lie from 0.1 to 4")
+
+    def as_trained(self, card: Card) -> "Views":
+        """Return the views with the tiles and the overlap of a network's card where they are None."""
+        tile = (card.tile or 0) if self.tile is None else self.tile
+        return replace(self, tile=tile, overlap=card.tile_overlap if self.overlap is None else self.overlap)
 
     def sizes(self, size: Size) -> list[Size]:
         """The network's input sizes (height, width), one per scale; multiples of 32."""
@@ -166,12 +171,15 @@ class Views:
 
     def grid(self, height: int, width: int) -> Grid:
         """The tiles of an image of that size; a single one if tiles are not wanted."""
-        rows, columns = (TileAxis(length, min(length, self.tile or length), self.overlap) for length in (height, width))
+        overlap = self.overlap or 0.0
+        rows, columns = (TileAxis(length, min(length, self.tile or length), overlap) for length in (height, width))
         return Grid(rows, columns)
 
     def of(self, image: Image.Image, card: Card) -> "ImageViews":
-        """Bind the views to an RGB image and the input size and mean colour of a network."""
-        return ImageViews(image, self, card.size, tuple(round(255 * value) for value in card.mean))
+        """Bind the views to an RGB image and a network's card."""
+        views = self.as_trained(card)
+        padding = tuple(round(255 * value) for value in card.mean)
+        return ImageViews(image, views, card.size, padding, views.tile if card.tile else None)
 
     def run(self, network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on images (batch, height, width, 3), with `flip` on their mirror images too.
@@ -195,7 +203,10 @@ class ImageViews:
     size: Size
     """The network's input size, to which logits of other scales are resized."""
     padding: tuple[int, ...]
-    """RGB colour around the image in a letterbox."""
+    """RGB colour around the image in a letterbox, or in a tile that is larger than the image."""
+    fixed_tile: int | None = None
+    """Side that a smaller image is padded to, so that it is not shown larger than tiles were in training; None: it is
+    stretched to the network's input."""
 
     @cached_property
     def grid(self) -> Grid:
@@ -235,8 +246,10 @@ class ImageViews:
 
     def _placement(self, size: Size) -> Placement:
         height, width = size
-        if self.views.letterbox:
-            axes = self.grid.rows, self.grid.columns
+        axes = self.grid.rows, self.grid.columns
+        if self.fixed_tile:
+            height, width = (max(1, round(s * a.tile / self.fixed_tile)) for s, a in zip(size, axes, strict=True))
+        elif self.views.letterbox:
             factor = min(height / axes[0].tile, width / axes[1].tile)
             height, width = (max(1, round(axis.tile * factor)) for axis in axes)
         top, left = (size[0] - height) // 2, (size[1] - width) // 2

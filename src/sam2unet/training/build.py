@@ -35,10 +35,10 @@ def build_model(recipe: Recipe, trunk_file: Path | str | None, print_line: Print
     Raises:
         InputError: a file can't be used, or does not match the recipe.
     """
-    model = SAM2UNet(recipe.trunk, recipe.classes)
+    model = SAM2UNet(recipe.trunk, recipe.classes, recipe.detail)
     model.card = dataclasses.replace(
-        model.card, size=recipe.height_width, normalise_range=recipe.normalise_range, class_names=recipe.class_names,
-        recipe=recipe.model_dump(mode="json"),
+        model.card, size=recipe.height_width, tile=recipe.tile, tile_overlap=recipe.tile_overlap,
+        normalise_range=recipe.normalise_range, class_names=recipe.class_names, recipe=recipe.model_dump(mode="json"),
     )  # fmt: skip
     for adapter in model.adapters:
         assert isinstance(adapter, Adapter)
@@ -126,13 +126,14 @@ def precision_of(recipe: Recipe, device: torch.device) -> Any:
 
 
 def build_trainer(
-    recipe: Recipe, folder: Path, device: torch.device, callbacks: list[pl.Callback], files: CheckpointFiles,
-    steps_done: int,
+    recipe: Recipe, epochs: int, folder: Path, device: torch.device, callbacks: list[pl.Callback],
+    files: CheckpointFiles, steps_done: int,
 ) -> pl.Trainer:  # fmt: skip
     """Build Lightning's trainer, on one device, or under torchrun on one per process.
 
     Args:
         recipe: the recipe.
+        epochs: of the whole run.
         folder: the run's folder.
         device: where to train.
         callbacks: Lightning's callbacks.
@@ -149,7 +150,7 @@ def build_trainer(
         strategy="ddp" if world > 1 else "auto",
         sync_batchnorm=device.type == "cuda" and world > 1,  # torch has it for CUDA only
         precision=precision_of(recipe, device),
-        max_epochs=recipe.epochs,
+        max_epochs=epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip_norm,
         callbacks=callbacks,

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from ..data import Pair, parse_mask_values, read_image, read_mask
-from ..network import SAM2UNet
 from ..pages import classes_image, outcome_image, worst_and_best
+from ..prediction import Predictor
 from ..weights import load_model
 from .report import Example, Examples
-from .samples import Preprocessing
 
 MAX_SIDE = 480
 """Longest side of the drawn images in pixels."""
@@ -32,32 +30,30 @@ def pick_examples(
         device: where to predict.
         progress: gets the number of images done and the total.
     """
-    model = load_model(model_file).to(device)
+    predictor = Predictor(load_model(model_file), str(device), "torch", "float32")
     worst, best = worst_and_best(zip(pairs, dice, strict=True), lambda item: item[1])
     examples = []
     for done, (pair, value) in enumerate([*worst, *best]):
         progress(done, len(worst) + len(best))
-        examples.append(Example(pair.key, value, _draw(model, pair, device)))
+        examples.append(Example(pair.key, value, _draw(predictor, pair)))
     return [("Lowest Dice", examples[: len(worst)]), ("Highest Dice", examples[len(worst) :])]
 
 
-@torch.inference_mode()
-def _draw(model: SAM2UNet, pair: Pair, device: torch.device) -> list[Image.Image]:
+def _draw(predictor: Predictor, pair: Pair) -> list[Image.Image]:
     """Return the images of an `Example`, small enough for a page."""
-    card = model.card
+    card = predictor.card
     ignore_exif = card.recipe.get("ignore_exif", False)
     image = read_image(pair.image, card.normalise_range, ignore_exif=ignore_exif)
-    logits = model(Preprocessing(card.size, card.mean, card.std).network_input(image)[None].to(device))
+    predicted = predictor.predict(image).mask()
     mask = read_mask(pair.mask, parse_mask_values(card.mask_values), card.classes, ignore_exif)
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     size = image.size  # Pillow's: (width, height)
-    logits = F.interpolate(logits, size=size[::-1], mode="bilinear")[0].cpu()
+    prediction = np.asarray(Image.fromarray(predicted).resize(size, Image.Resampling.NEAREST))
     if card.classes > 1:
         truth = np.asarray(Image.fromarray(mask.labels).resize(size, Image.Resampling.NEAREST))
-        prediction = logits.argmax(dim=0).numpy().astype(np.uint8)
         return [image, classes_image(image, truth), classes_image(image, prediction)]
     truth, known = (
         np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST)) > 0.5
         for values in (mask.foreground() > 127, mask.known())
     )
-    return [image, outcome_image(image, (logits[0] >= 0).numpy() & known, truth)]
+    return [image, outcome_image(image, prediction & known, truth)]

@@ -8,13 +8,18 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.distributed as dist
+from PIL import Image
 from torch import Tensor
 
-from ..data import ImageSource
+from ..data import ImageSource, Mask
 from ..errors import InputError
 from ..network import SAM2UNet, deep_supervision_loss, structure_loss
+from ..prediction import Views
 from ..weights import cast_frozen_to_bf16
+from .loading import RunLength
 from .recipe import Recipe
+from .samples import Preprocessing
+from .tiles import cut_mask
 from .validation_scores import ValidationScores
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -29,7 +34,7 @@ class SegmentationModule(pl.LightningModule):
         recipe: learning rates, precision and the like.
         train_images: files of the training images by index, named in errors.
         num_val_images: number of validation images of all processes.
-        total_steps: optimizer steps of the whole run.
+        length: of the whole run.
         loss: loss of each of the three outputs; default the structure loss.
     """
 
@@ -37,14 +42,14 @@ class SegmentationModule(pl.LightningModule):
 
     def __init__(
         self, model: SAM2UNet, recipe: Recipe, train_images: Sequence[ImageSource], num_val_images: int,
-        total_steps: int, loss: Loss | None = None,
+        length: RunLength, loss: Loss | None = None,
     ):  # fmt: skip
         super().__init__()
         self.model = model
         self.recipe = recipe
         self.train_images = train_images
         self.loss = loss or self._structure_loss
-        self.num_val_images, self.total_steps = num_val_images, total_steps
+        self.num_val_images, self.length = num_val_images, length
         self.scores = ValidationScores(recipe.classes, num_val_images)
         self.losses: list[tuple[Tensor, Tensor]] = []
         """Mean loss and image indices of each batch since the last optimizer step."""
@@ -129,10 +134,45 @@ class SegmentationModule(pl.LightningModule):
                 dist.broadcast(buffer, src=0)
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> None:
-        """Add the scores of a batch."""
+        """Add the scores of a batch, or of one whole image that is predicted in tiles."""
         images, target, indices = batch
+        if self.model.card.tile:
+            logits, loss = self._predict_tiles(images[0], target[0])
+            target = target.long() if self.recipe.classes > 1 else target[:, None].float()
+            self.scores.add(logits[None], target, indices, loss)
+            return
         outputs = self.model(images, deep_supervision=True)
         self.scores.add(outputs[0], target, indices, self._total_loss(outputs, target))
+
+    def _predict_tiles(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict an image in overlapping tiles, as `Predictor` does.
+
+        Args:
+            image: (H, W, 3) uint8.
+            labels: (H, W) uint8.
+
+        Returns:
+            Logits (classes, H, W), and the mean loss of the tiles.
+        """
+        card = self.model.card
+        options = Preprocessing(card.size, card.mean, card.std, card.classes)
+        views = Views().of(Image.fromarray(image.cpu().numpy()), card)
+        mask, side = Mask(labels.cpu().numpy()), card.tile or 0
+        merged = np.zeros((card.classes, *labels.shape), np.float32)
+        losses = []
+        for row in range(len(views.grid.rows.starts)):
+            tiles = torch.from_numpy(views.render(row)[0]).permute(0, 3, 1, 2)
+            boxes = views.grid.boxes(row)
+            targets = torch.stack([options.resize_mask(cut_mask(mask, top, left, side), card.size)
+                                   for left, top, _, _ in boxes])  # fmt: skip
+            logits = []
+            for part in (slice(i, i + self.recipe.batch_size) for i in range(0, len(boxes), self.recipe.batch_size)):
+                images = options.normalise(tiles[part].float() / 255).to(self.device)
+                outputs = self.model(images, deep_supervision=True)
+                losses.append(len(images) * self._total_loss(outputs, targets[part].to(self.device)))
+                logits.append(outputs[0].float().cpu().numpy())
+            views.grid.add_row(merged, 0, views.merge([np.concatenate(logits)]), row)
+        return torch.from_numpy(merged), torch.stack(losses).sum() / len(views.grid)
 
     def on_validation_epoch_end(self) -> None:
         """Combine the scores of all processes, which may have different numbers of images."""
@@ -160,9 +200,7 @@ class SegmentationModule(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], weight_decay=self.recipe.weight_decay, fused=True
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: lr_factor(self.recipe, step, self.total_steps)
-        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(self.recipe, step, self.length))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
@@ -174,19 +212,19 @@ def num_checkpointed_blocks(recipe: Recipe, device: torch.device, num_blocks: in
     return round(fraction * num_blocks)
 
 
-def lr_factor(recipe: Recipe, step: int, total_steps: int) -> float:
+def lr_factor(recipe: Recipe, step: int, length: RunLength) -> float:
     """Return the factor of the peak learning rate: a linear warm-up, then a cosine decay down to min_lr / lr.
 
     Args:
         recipe: for `warmup`, `lr_schedule`, `min_lr` and `lr`.
         step: from 0.
-        total_steps: steps of the whole run.
+        length: of the whole run.
     """
-    warmup = round(recipe.warmup * total_steps)
+    warmup = round(recipe.warmup * length.steps)
     if step < warmup:
         return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total_steps - warmup)
+    progress = (step - warmup) / max(1, length.steps - warmup)
     if recipe.lr_schedule == "epoch":
-        progress = math.floor(progress * recipe.epochs + 1e-9) / recipe.epochs
+        progress = math.floor(progress * length.epochs + 1e-9) / length.epochs
     low = recipe.min_lr / recipe.lr
     return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ..card import nearest_multiple
+from ..card import STRIDE, nearest_multiple
 from ..data import DataOptions
 from ..errors import InputError
 from ..files import atomic_path
@@ -49,14 +49,21 @@ class Recipe(BaseModel):
     start_from: str | None
     train_trunk: Literal["auto", "none", "all"] | Annotated[Whole, Field(ge=1)]
     adapter_init: AdapterInit
+    detail: Annotated[Whole, Field(ge=0, le=256)]
     classes: Annotated[Whole, Field(ge=1, le=254)]
     class_names: list[str]
     class_weights: list[Annotated[float, Field(ge=0)]]
     seed: Annotated[Whole, Field(ge=0, le=2**32 - 1)]
-    epochs: Annotated[Whole, Field(ge=1)]
+    epochs: Annotated[Whole, Field(ge=1)] | None
+    steps: Annotated[Whole, Field(ge=1)] | None
+    epoch_steps: Annotated[Whole, Field(ge=1)]
     batch_size: Annotated[Whole, Field(ge=1)]
     accumulate: Annotated[Whole, Field(ge=1)]
     size: Length | tuple[Length, Length]
+    tile: Annotated[Whole, Field(ge=32, le=8192)] | None
+    tile_zoom: Annotated[float, Field(ge=0.1, le=8)]
+    tile_overlap: Annotated[float, Field(ge=0, le=0.5)]
+    object_share: Fraction
     multi_scale: Annotated[list[Annotated[float, Field(ge=0.1, le=10)]], Field(min_length=1)]
     lr: Positive
     trunk_lr: Positive
@@ -112,6 +119,16 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _check_ranges(self) -> "Recipe":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps, and set the other to null")
+        if self.tile:
+            side = self.tile * self.tile_zoom
+            if abs(side - nearest_multiple(side)) > 0.5:
+                nearest = nearest_multiple(side) / self.tile_zoom
+                raise ValueError(
+                    f"tile is {self.tile} and tile_zoom {self.tile_zoom:g}: the network's input would have {side:g} "
+                    f"pixels a side, no multiple of {STRIDE}; the nearest tile is {nearest:g}"
+                )
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr is {self.min_lr:g}, above lr")
         if 3 * self.blur >= min(self.height_width) * min(self.multi_scale) - 1:
@@ -134,7 +151,10 @@ class Recipe(BaseModel):
 
     @property
     def height_width(self) -> tuple[int, int]:
-        """The size that images are resized to: (height, width)."""
+        """The network's input: the size that images, or tiles, are resized to: (height, width)."""
+        if self.tile:
+            side = round(self.tile * self.tile_zoom)
+            return side, side
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
@@ -153,12 +173,22 @@ def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | 
     Raises:
         InputError: there is no such recipe, or a key or value is not allowed; the message names each of them.
     """
-    values = _read("general") | (_read(name_or_file) if name_or_file != "general" else {})
-    values |= _accept_old_keys(changes or {}, "recipe")
+    values = _read("general")
+    for keys in (_read(name_or_file) if name_or_file != "general" else {}, _accept_old_keys(changes or {}, "recipe")):
+        values |= _other_length(keys) | keys
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise InputError(f"recipe {name_or_file}: " + "; ".join(_sentence(e) for e in error.errors())) from error
+
+
+def _other_length(keys: dict[str, Any]) -> dict[str, Any]:
+    """Return what takes back the length that an earlier recipe gave a run, if these keys give it one."""
+    return {
+        other: None
+        for given, other in (("epochs", "steps"), ("steps", "epochs"))
+        if keys.get(given) is not None and other not in keys
+    }
 
 
 def _read(name_or_file: str | Path) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Report:
     check: DataCheck
     num_pairs: tuple[int, int]
     """Training and validation pairs."""
+    epochs: int
+    """Of the whole run."""
     environment: dict[str, str]
     """Device, versions and the like; see `describe_environment`."""
 
@@ -80,7 +82,7 @@ class Report:
     ) -> str:
         """Return the page's HTML; the arguments are those of `write`."""
         done = len(history)
-        state = "" if done == self.recipe.epochs else f" · {done} of {self.recipe.epochs} epochs so far"
+        state = "" if done == self.epochs else f" · {done} of {self.epochs} epochs so far"
         sections = [
             f'<p class="dim">{self.num_pairs[0]} training images, {self.num_pairs[1]} validation images{state}</p>',
             f'<div class="tiles">{self._tiles(history, best)}</div>',

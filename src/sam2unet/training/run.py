@@ -32,7 +32,7 @@ from .build import build_model, build_trainer, digest_frozen, find_trunk_weights
 from .callbacks import EMA, SaveModels
 from .checkpoints import CheckpointFiles, SaveCheckpoints, step_of
 from .examples import pick_examples
-from .loading import PairDataModule, training_batches
+from .loading import PairDataModule, RunLength, run_length, training_batches
 from .module import Loss, SegmentationModule
 from .progress import ProgressBar
 from .recipe import Recipe, load_recipe, save_recipe
@@ -201,7 +201,7 @@ class _Training:
         check = self._check_data()
         training, validation = self._split()
         self._check_validation(check, validation)
-        total_steps = self._count_steps(len(training))
+        length = self._run_length(len(training))
         checkpoint = self.files.find_newest(self._warn) if resumed else None
         pl.seed_everything(self.recipe.seed, verbose=False)
         trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
@@ -211,18 +211,18 @@ class _Training:
         if checkpoint:
             for change in changes_since(self.record, record, self.folder):
                 self._warn(f"{change}: the weights will not be bit for bit those of an uninterrupted run")
-            self._print(f"Resuming after step {step_of(checkpoint)} of {total_steps}")
+            self._print(f"Resuming after step {step_of(checkpoint)} of {length.steps}")
         if is_main_process():
             write_run_record(self.folder, record)
         images = [pair.image for pair in training]
-        module = SegmentationModule(model, self.recipe, images, len(validation), total_steps, self.loss)
+        module = SegmentationModule(model, self.recipe, images, len(validation), length, self.loss)
         loaders = PairDataModule(training, validation, model.card, self.recipe, self.augment)
         environment = describe_environment(self.device, record.precision, record.processes)
-        report = Report(self.folder, self.recipe, check, (len(training), len(validation)), environment)
+        report = Report(self.folder, self.recipe, check, (len(training), len(validation)), length.epochs, environment)
         models = SaveModels(self.folder, report)
         self._fit(module, loaders, models, record, checkpoint)
         if is_main_process():
-            self._finish(models, validation, record, total_steps)
+            self._finish(models, validation, record, length.steps)
         return Run(self.folder, models.best, models.history)
 
     @property
@@ -266,15 +266,15 @@ class _Training:
             for finding in check_validation(where, checks, self.recipe.data_options):
                 self._warn(finding)
 
-    def _count_steps(self, num_training: int) -> int:
-        """Return the number of optimizer steps of the whole run; warn if images are dropped."""
+    def _run_length(self, num_training: int) -> RunLength:
+        """Return the length of the whole run; warn if images are dropped."""
         batches = training_batches(self.recipe, num_training, 0, world_size())
         if batches.num_dropped:
             self._warn(
                 f"the last {batches.num_dropped} of {num_training} shuffled images are dropped in each epoch: "
                 "their batch would be too small"
             )
-        return -(-len(batches) // self.recipe.accumulate) * self.recipe.epochs
+        return run_length(self.recipe, batches)
 
     def _conditions(self, model: SAM2UNet, trunk_file: Path | str | None, pairs: list[Pair]) -> RunRecord:
         """Return the record of this process."""
@@ -299,8 +299,10 @@ class _Training:
     ) -> None:  # fmt: skip
         """Run Lightning's loop."""
         height, width = self.recipe.height_width
+        shown = f", in tiles of {self.recipe.tile} pixels resized to" if self.recipe.tile else " at"
         self._print(
-            f"Training on {len(loaders.training)} pairs at {height}x{width}, validating on {len(loaders.validation)}; "
+            f"Training on {len(loaders.training)} pairs{shown} {height}x{width}, validating on "
+            f"{len(loaders.validation)}; epochs: {module.length.epochs}, steps: {module.length.steps}; "
             f"run: {self.folder}"
         )
         steps_done = step_of(checkpoint)
@@ -310,9 +312,11 @@ class _Training:
             callbacks = [
                 models, *([EMA(self.recipe.ema)] if self.recipe.ema else []),
                 SaveCheckpoints(self.files, self.recipe.save_minutes, fingerprint, self.console),
-                ProgressBar(self.console, models, module.total_steps),
+                ProgressBar(self.console, models, module.length.steps),
             ]  # fmt: skip
-            trainer = build_trainer(self.recipe, self.folder, self.device, callbacks, self.files, steps_done)
+            trainer = build_trainer(
+                self.recipe, module.length.epochs, self.folder, self.device, callbacks, self.files, steps_done
+            )
             trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
 
     def _finish(self, models: SaveModels, validation: list[Pair], record: RunRecord, total_steps: int) -> None:

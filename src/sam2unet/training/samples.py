@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..card import IGNORED
-from ..data import MaskReading, Pair, parse_mask_values, read_image, read_mask
+from ..data import Mask, MaskReading, Pair, parse_mask_values, read_image, read_mask
 from .augmentation import Augment
 
 
@@ -54,6 +54,11 @@ class Preprocessing:
         """How masks are read."""
         return parse_mask_values(self.mask_values)
 
+    @property
+    def mean_colour(self) -> tuple[int, ...]:
+        """RGB colour that is about zero when normalised: what surrounds an image that is smaller than a tile."""
+        return tuple(round(255 * value) for value in self.mean)
+
     def network_input(self, image: Image.Image) -> Tensor:
         """Resize and normalise an RGB image: (3, height, width) float32."""
         return self.normalise(self.pixels(image, self.size))
@@ -73,7 +78,10 @@ class Preprocessing:
         Returns:
             (1, height, width) float32 in [0, 1]; for several classes (height, width) int64. 255 where ignored.
         """
-        mask = read_mask(pair.mask, self.reading, self.classes, self.ignore_exif)
+        return self.resize_mask(read_mask(pair.mask, self.reading, self.classes, self.ignore_exif), size)
+
+    def resize_mask(self, mask: Mask, size: tuple[int, int]) -> Tensor:
+        """Resize a mask; see `target`."""
         if self.classes > 1:
             return torch.from_numpy(_resize(mask.labels, size, Image.Resampling.NEAREST).astype(np.int64))
         resampling = Image.Resampling.BICUBIC if self.mask_resize == "bicubic" else Image.Resampling.NEAREST

@@ -142,7 +142,7 @@ def _load_upstream(path: Path, tensors: dict[str, Tensor]) -> SAM2UNet:
 def _network_without_memory(card: Card) -> SAM2UNet:
     """Build the network of a card on the meta device, so that its weights are not initialised in vain."""
     with torch.device("meta"):
-        model = SAM2UNet(card.trunk, card.classes)
+        model = SAM2UNet(card.trunk, card.classes, card.detail)
     model.card = card
     return model
 

@@ -1,0 +1,172 @@
+"""Training samples that are tiles of images at their own scale, and whole images to validate on in tiles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..card import IGNORED
+from ..data import Mask, Pair, read_image, read_mask
+from .augmentation import Augment
+from .samples import Preprocessing, SampleKey
+
+CACHE_BYTES = 1 << 28
+"""Decoded images and masks that a process that loads tiles keeps in memory, in bytes."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Where training tiles lie in an image."""
+
+    side: int
+    """In pixels of the image."""
+    object_share: float
+    """Fraction of the tiles that contain a pixel of the object drawn at random; the others lie anywhere."""
+
+    def draw(self, mask: Mask, rng: np.random.Generator) -> tuple[int, int]:
+        """Return (top, left) of a tile, negative where the image is smaller than a tile.
+
+        Tiles are drawn around objects as nnU-Net does (Isensee et al., Nature Methods 2021): of several classes in an
+        image each is as likely.
+        """
+        around = rng.random() < self.object_share
+        pixel = _object_pixel(mask, rng) if around else None
+        return tuple(  # type: ignore[return-value]
+            self._start(length, None if pixel is None else pixel[axis], rng)
+            for axis, length in enumerate(mask.labels.shape)
+        )
+
+    def _start(self, length: int, inside: int | None, rng: np.random.Generator) -> int:
+        lowest, highest = sorted((0, length - self.side))
+        if inside is not None:
+            lowest, highest = max(lowest, inside - self.side + 1), min(highest, inside)
+        return int(rng.integers(lowest, max(lowest, highest) + 1))
+
+
+def _object_pixel(mask: Mask, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Draw a pixel (row, column) of the object; None if there is none."""
+    labels = mask.labels
+    present = np.setdiff1d(np.flatnonzero(np.bincount(labels.ravel())), (0, IGNORED))
+    if not len(present):
+        return None
+    pixels = np.flatnonzero(labels == rng.choice(present))
+    row, column = divmod(int(pixels[rng.integers(len(pixels))]), labels.shape[1])
+    return row, column
+
+
+def cut(values: NDArray[np.uint8], top: int, left: int, side: int, fill: int | tuple[int, ...]) -> NDArray[np.uint8]:
+    """Copy a square of `side` out of (H, W, ...); what lies outside is `fill`."""
+    result = np.empty((side, side, *values.shape[2:]), values.dtype)
+    result[:] = fill
+    rows, columns = (slice(max(0, start), max(0, start + side)) for start in (top, left))
+    inside = values[rows, columns]
+    y, x = max(0, -top), max(0, -left)
+    result[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return result
+
+
+def cut_mask(mask: Mask, top: int, left: int, side: int) -> Mask:
+    """Copy a square out of a mask; what lies outside is ignored."""
+    labels = cut(mask.labels, top, left, side, IGNORED)
+    return Mask(labels, None if mask.grey is None else cut(mask.grey, top, left, side, 0))
+
+
+class _Files:
+    """Decoded pairs, of which the first that fit into `CACHE_BYTES` are kept.
+
+    None is given up for another: as passes follow each other, the one given up would be the next to be needed.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], preprocessing: Preprocessing):
+        self.pairs, self.preprocessing = pairs, preprocessing
+        self._kept: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
+        self._bytes = 0
+
+    def read(self, index: int) -> tuple[NDArray[np.uint8], Mask]:
+        """Return the image (H, W, 3) and the mask, of the image's size."""
+        if index in self._kept:
+            return self._kept[index]
+        pair, options = self.pairs[index], self.preprocessing
+        image = np.asarray(read_image(pair.image, options.normalise_range, ignore_exif=options.ignore_exif))
+        mask = read_mask(pair.mask, options.reading, options.classes, options.ignore_exif)
+        mask = resized_mask(mask, (image.shape[0], image.shape[1]))
+        size = image.nbytes + mask.labels.nbytes + (0 if mask.grey is None else mask.grey.nbytes)
+        if self._bytes + size <= CACHE_BYTES:
+            self._kept[index] = image, mask
+            self._bytes += size
+        return image, mask
+
+
+def resized_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Return a mask that was saved at another size than its image at the image's (height, width)."""
+    if mask.labels.shape == size:
+        return mask
+
+    def resize(values: NDArray[np.uint8], resampling: Image.Resampling) -> NDArray[np.uint8]:
+        return np.array(Image.fromarray(values).resize(size[::-1], resampling))
+
+    labels = resize(mask.labels, Image.Resampling.NEAREST)
+    return Mask(labels, None if mask.grey is None else resize(mask.grey, Image.Resampling.BILINEAR))
+
+
+class TileDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """Tiles of pairs: image (3, H, W), target (1, H, W) or (H, W) for several classes, and the pair's index.
+
+    Where a tile lies and how it is augmented is drawn by a generator seeded with (seed, pass, index). Where an image is
+    smaller than a tile, the rest has the mean colour and is ignored.
+
+    Args:
+        pairs: images and masks.
+        preprocessing: how they become tensors.
+        tiles: where the tiles lie.
+        seed: of tiles and augmentation.
+        augmentations: applied in this order, before normalising.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], preprocessing: Preprocessing, tiles: Tiles, seed: int = 0,
+        augmentations: Sequence[Augment] = (),
+    ):  # fmt: skip
+        self.pairs, self.preprocessing, self.tiles, self.seed = pairs, preprocessing, tiles, seed
+        self.augmentations = augmentations
+        self._files = _Files(pairs, preprocessing)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
+        preprocessing, side = self.preprocessing, self.tiles.side
+        whole, mask = self._files.read(key.pair_index)
+        rng = np.random.default_rng((self.seed, key.epoch, key.pair_index))
+        top, left = self.tiles.draw(mask, rng)
+        tile = cut(whole, top, left, side, preprocessing.mean_colour)
+        image = preprocessing.pixels(Image.fromarray(tile), key.size)
+        target = preprocessing.resize_mask(cut_mask(mask, top, left, side), key.size)
+        for augment in self.augmentations:
+            image, target = augment(image, target, rng)
+        return preprocessing.normalise(image), target, key.pair_index
+
+
+class WholeImageDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """Whole pairs at their own size: image (H, W, 3) uint8, labels (H, W) uint8, and the pair's index.
+
+    Args:
+        pairs: images and masks.
+        preprocessing: how they are read.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], preprocessing: Preprocessing):
+        self.pairs = pairs
+        self._files = _Files(pairs, preprocessing)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
+        image, mask = self._files.read(key.pair_index)
+        return torch.from_numpy(image.copy()), torch.from_numpy(mask.labels.copy()), key.pair_index
