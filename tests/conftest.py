@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sam2unet import commands, save_model
 from sam2unet.network import HIERA_CONFIGS, SAM2UNet
 
-from . import nano as nano_trunk
+from . import pico as pico_trunk
 
 PARITY = Path(__file__).parent / "parity"
 sys.path.insert(0, str(PARITY))
@@ -26,12 +26,12 @@ from fill import fill  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nano() -> Iterator[None]:
-    """A trunk "nano" beside the official ones."""
-    nano_trunk.register()
-    torch.set_num_threads(1)  # nano networks are slower on more
+def pico() -> Iterator[None]:
+    """A trunk "pico" beside the official ones."""
+    pico_trunk.register()
+    torch.set_num_threads(1)  # pico networks are slower on more
     yield
-    del HIERA_CONFIGS["nano"]
+    del HIERA_CONFIGS["pico"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,7 +83,7 @@ def network() -> Callable[..., SAM2UNet]:
 
     def build(classes: int = 1, seed: int = 0, detail: int = 0) -> SAM2UNet:
         torch.manual_seed(seed)
-        model = SAM2UNet("nano", classes, detail)
+        model = SAM2UNet("pico", classes, detail)
         model.card = replace(model.card, size=(64, 64))
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -152,5 +152,5 @@ def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sam2unet import train
 
     out = tmp_path_factory.mktemp("run") / "run"
-    train(scenes, out=out, trunk="nano", trunk_weights="none", size=64, epochs=2, batch_size=3, workers=0, device="cpu")
+    train(scenes, out=out, trunk="pico", trunk_weights="none", size=64, epochs=2, batch_size=3, workers=0, device="cpu")
     return out

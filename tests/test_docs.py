@@ -17,7 +17,7 @@ from sam2unet.training import current_key, load_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-TINY = {"trunk": "nano", "trunk_weights": "none", "size": 64, "epochs": 1, "workers": 0, "device": "cpu"}
+TINY = {"trunk": "pico", "trunk_weights": "none", "size": 64, "epochs": 1, "workers": 0, "device": "cpu"}
 PYTHON_BLOCKS = [
     pytest.param(block, id=f"{page.stem}-{i}")
     for page in PAGES

@@ -8,9 +8,17 @@ import pytest
 import torch
 
 from sam2unet import Predictor, load_model
+from sam2unet.network import HIERA_CONFIGS
 from sam2unet.weights import inspect_file
 
+from . import pico
+
 FILES = Path(__file__).parent / "version_0_1"
+
+
+@pytest.fixture(autouse=True)
+def old_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HIERA_CONFIGS, pico.VERSION_0_1, pico.PICO)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ class Card:
     """Travels with the network in model files and exported files."""
 
     trunk: str
-    """"tiny", "small", "base_plus" or "large"."""
+    """"nano", "tiny", "small", "base_plus" or "large"."""
     classes: int = 1
     """1 for foreground against background; else the number of classes, including background (0)."""
     detail: int = 0

@@ -14,7 +14,7 @@ from sam2unet.runtime import OnnxRuntime, OpenVINORuntime
 from sam2unet.system import cpu_has_bf16
 from sam2unet.weights import from_upstream
 
-from ..nano import NANO
+from ..pico import PICO
 from .reference import exact_logits, randomise_norms
 
 
@@ -84,7 +84,7 @@ def test_network_graph_holds_the_metadata(network):
 
 
 def test_network_graph_refuses_windows_that_are_not_whole_cells(monkeypatch):
-    monkeypatch.setitem(HIERA_CONFIGS, "nano", replace(NANO, window_spec=(8, 4, 12, 7)))
-    model = SAM2UNet("nano")
+    monkeypatch.setitem(HIERA_CONFIGS, "pico", replace(PICO, window_spec=(8, 4, 12, 7)))
+    model = SAM2UNet("pico")
     with pytest.raises(ValueError, match="do not consist of whole cells"):
         network_graph(model, GraphMetadata(model.card, uint8_input=True, probability=False))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam2unet.network import deep_supervision_loss, structure_loss
+from sam2unet.network import deep_supervision_loss, dice_loss, structure_loss
 from sam2unet.network.loss import boundary_weight
 
 
@@ -142,3 +142,49 @@ def test_structure_loss_needs_a_weight_per_class():
 def test_structure_loss_refuses_other_shapes_and_weighted_bce_of_several_classes(classes, target, weighted):
     with pytest.raises(ValueError, match=r"target|one class"):
         structure_loss(torch.zeros(1, classes, 8, 8), target, weighted)
+
+
+def dice_term(p: np.ndarray, t: np.ndarray) -> float:
+    return 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_dice_loss_of_one_class_follows_the_formula(ignored):
+    rng = np.random.default_rng(3)
+    logits, target = rng.normal(size=(2, 20, 24)), rng.random((2, 20, 24)).round()
+    if ignored:
+        target[0, :5] = target[1, :, 20:] = 255
+    bces, expected = [], 0.0
+    for z, t in zip(logits, target, strict=True):
+        z, t = z[t != 255], t[t != 255]
+        p = 1 / (1 + np.exp(-z))
+        bces.append(-(t * np.log(p) + (1 - t) * np.log(1 - p)))
+        expected += dice_term(p, t) / 2
+    found = dice_loss(torch.tensor(logits)[:, None], torch.tensor(target)[:, None])
+    assert found.item() == pytest.approx(expected + np.concatenate(bces).mean(), abs=1e-12)
+
+
+def test_dice_loss_of_several_classes_follows_the_formula_and_ignores_255():
+    rng = np.random.default_rng(4)
+    logits, target = rng.normal(size=(2, 3, 20, 24)), rng.integers(0, 3, (2, 20, 24))
+    target[0, :5] = 255
+    target[1][target[1] == 2] = 1  # a class that is absent from one image
+    weights = np.array([1.0, 2.0, 3.0])
+    entropy, total, dice, present = 0.0, 0.0, 0.0, 0.0
+    for z, t in zip(logits, target, strict=True):
+        p = np.exp(z) / np.exp(z).sum(axis=0)
+        for c in range(3):
+            entropy -= weights[c] * np.log(p[c][t == c]).sum()
+            total += weights[c] * (t == c).sum()
+            if (t == c).any():
+                dice += weights[c] * dice_term(p[c][t != 255], (t == c)[t != 255])
+                present += weights[c]
+    found = dice_loss(torch.tensor(logits), torch.tensor(target), weights.tolist())
+    assert found.item() == pytest.approx(entropy / total + dice / present, abs=1e-12)
+
+
+def test_dice_loss_refuses_what_it_is_not_defined_for():
+    with pytest.raises(ValueError, match="several classes"):
+        dice_loss(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), [1.0])
+    with pytest.raises(ValueError, match="differ in shape"):
+        dice_loss(torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4))

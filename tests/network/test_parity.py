@@ -45,7 +45,7 @@ def test_exact_attention_equals_padding(size, network):
     images = torch.from_numpy(image(*size, 2)).double()
     with torch.inference_mode():
         found = model(images, deep_supervision=True)
-        expected = padded_forward(model.state_dict(), HIERA_CONFIGS["nano"], images)
+        expected = padded_forward(model.state_dict(), HIERA_CONFIGS["pico"], images)
     for ours, reference in zip(found, expected, strict=True):
         assert (ours - reference).abs().max() < 1e-9 * reference.std()
 

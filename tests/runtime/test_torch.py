@@ -68,7 +68,7 @@ def test_too_little_memory_is_named(network, monkeypatch):
 
     model = network()
     monkeypatch.setattr(torch, "tensor", run_out)
-    with pytest.raises(InputError, match="cpu: too little memory for the nano network") as caught:
+    with pytest.raises(InputError, match="cpu: too little memory for the pico network") as caught:
         TorchRuntime(model, "cpu")
     assert caught.value.parameters == ("device",)
 

@@ -10,7 +10,7 @@ def test_summarise_computes_the_percentage_of_waiting():
 
 
 def test_waiting_is_measured_in_training(scenes, run_script):
-    sizes = ["--size", "64", "--batch", "2", "--warm-up", "1", "--batches", "2", "--workers", "1", "--trunk", "nano"]
+    sizes = ["--size", "64", "--batch", "2", "--warm-up", "1", "--batches", "2", "--workers", "1", "--trunk", "pico"]
     result = run_script("loading", scenes / "train", *sizes)
     waits, steps = result["figures"]["waiting_seconds"], result["figures"]["step_seconds"]
     (row,) = result["table"]["rows"]

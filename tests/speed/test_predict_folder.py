@@ -15,7 +15,7 @@ def test_a_folder_is_timed_beside_the_network_alone(scenes, model_file, run_scri
     result = run_script("predict_folder", model_file, scenes / "test", "--rounds", "2", "--backend", "torch")
     figures, (row,) = result["figures"], result["table"]["rows"]
     precision = "bf16" if has_bf16(torch.device("cpu")) else "float32"
-    assert row[:3] == [f"torch in {precision} on cpu", "nano", "3"]
+    assert row[:3] == [f"torch in {precision} on cpu", "pico", "3"]
     assert figures["images"] == 3
     whole, alone = figures["file_to_file_seconds"], figures["network_seconds"]
     assert len(whole) == len(alone) == 2

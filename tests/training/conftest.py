@@ -6,7 +6,7 @@ import pytest
 
 import sam2unet
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import sam2unet
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import EVERY_STEP
+from ..pico import EVERY_STEP
 
 COMPARED = "epoch", "step", "loss", "val_loss", "val_dice", "val_iou", "threshold", "lr"
 

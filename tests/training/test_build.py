@@ -12,7 +12,7 @@ from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
 from sam2unet.weights import load_model, save_model
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 ONE_EPOCH = SHORT | {"epochs": 1}
 
@@ -42,7 +42,7 @@ def test_train_trunk_selects_the_blocks_that_are_trained_at_trunk_lr(
 
 
 def test_train_trunk_refuses_more_blocks_than_the_trunk_has():
-    with pytest.raises(InputError, match="nano trunk has 5 blocks"):
+    with pytest.raises(InputError, match="pico trunk has 5 blocks"):
         build_model(load_recipe("general", SHORT | {"train_trunk": 6}), None)
 
 
@@ -68,7 +68,7 @@ def test_start_from_keeps_new_heads_for_another_number_of_classes(tmp_path, netw
 
 def test_start_from_refuses_a_model_with_another_trunk(tmp_path, network):
     save_model(network(), tmp_path / "first.safetensors")
-    with pytest.raises(InputError, match=r"first.safetensors: has the nano trunk, not tiny: set trunk to nano"):
+    with pytest.raises(InputError, match=r"first.safetensors: has the pico trunk, not tiny: set trunk to pico"):
         build_model(load_recipe("general", {"start_from": str(tmp_path / "first.safetensors")}), None)
 
 

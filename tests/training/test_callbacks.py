@@ -8,7 +8,7 @@ from sam2unet.training.callbacks import EMA
 from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 
 class Trainer:

@@ -12,7 +12,7 @@ import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import EVERY_STEP
+from ..pico import EVERY_STEP
 from .interruptions import Killed, assert_same_run, interrupt_after
 
 

@@ -10,7 +10,7 @@ from sam2unet.training import load_recipe, train
 from sam2unet.training.loading import PairDataModule
 from sam2unet.training.samples import SampleKey
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 H, W = 48, 64
 VESSELS = np.zeros((H, W), bool)

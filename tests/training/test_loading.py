@@ -10,7 +10,7 @@ from sam2unet.training import load_recipe
 from sam2unet.training.loading import EpochBatchSampler, run_length, training_batches
 from sam2unet.weights import load_model
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 
 @pytest.mark.parametrize("min_batch", [1, 2])

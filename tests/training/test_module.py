@@ -13,7 +13,7 @@ from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule, lr_factor, num_checkpointed_blocks
 from sam2unet.weights import load_model
 
-from ..nano import SHORT
+from ..pico import SHORT
 from .float64 import train_in_float64
 
 ONE_EPOCH = SHORT | {"epochs": 1}

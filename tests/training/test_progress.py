@@ -8,7 +8,7 @@ from rich.console import Console
 import sam2unet
 from sam2unet.training.progress import EtaEstimator
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 
 def test_seconds_left_leaves_out_the_first_batches(monkeypatch):

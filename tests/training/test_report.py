@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import sam2unet
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 
 def metrics(run):

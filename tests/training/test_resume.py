@@ -14,7 +14,7 @@ from sam2unet.data import write_scenes
 from sam2unet.errors import InputError
 from sam2unet.training.checkpoints import CheckpointFiles
 
-from ..nano import EVERY_STEP, SHORT
+from ..pico import EVERY_STEP, SHORT
 from .interruptions import Killed, assert_same_run, interrupt_after, kill
 
 KILLS = Path(__file__).with_name("kills.py")

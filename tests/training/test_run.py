@@ -17,7 +17,7 @@ from sam2unet.network import SAM2UNet
 from sam2unet.training import load_recipe
 from sam2unet.weights import load_model, save_model
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 ONE_EPOCH = SHORT | {"epochs": 1}
 SET_ONE_EPOCH = [f"--set={key}={value}" for key, value in ONE_EPOCH.items()]
@@ -186,6 +186,6 @@ def test_paths_in_the_recipe_become_absolute(scenes, tmp_path, monkeypatch, netw
 
 
 def test_a_trunk_alone_is_not_a_model(tmp_path):
-    save_file(SAM2UNet("nano").trunk.state_dict(), tmp_path / "t.safetensors")
+    save_file(SAM2UNet("pico").trunk.state_dict(), tmp_path / "t.safetensors")
     with pytest.raises(InputError, match="only a trunk"):
         sam2unet.Predictor(tmp_path / "t.safetensors", device="cpu")

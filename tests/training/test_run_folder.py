@@ -12,7 +12,7 @@ import sam2unet
 from sam2unet.errors import InputError
 from sam2unet.training.run_folder import lock_run_folder
 
-from ..nano import EVERY_STEP
+from ..pico import EVERY_STEP
 from .interruptions import assert_same_run, interrupt_after
 
 FORK = multiprocessing.get_context("fork")

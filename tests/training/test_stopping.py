@@ -11,7 +11,7 @@ import sam2unet
 from sam2unet.errors import Stopped
 from sam2unet.training.stopping import StopSignals
 
-from ..nano import SHORT
+from ..pico import SHORT
 from .interruptions import assert_same_run
 
 

@@ -17,7 +17,7 @@ from sam2unet.training.samples import Preprocessing, SampleKey
 from sam2unet.training.tiles import TileDataset, Tiles, WholeImageDataset, cut
 from sam2unet.training.validation_scores import THRESHOLDS, dice_curves
 
-from ..nano import SHORT
+from ..pico import SHORT
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = (32, 32)

@@ -63,7 +63,7 @@ def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def dataset(data: Path, split: str) -> PairDataset:
-    card = SAM2UNet("nano").card
+    card = SAM2UNet("pico").card
     return PairDataset(find_pairs(data).pairs[split], Preprocessing((64, 64), card.mean, card.std), 0)
 
 
@@ -72,7 +72,7 @@ def train_both_halves(data: Path) -> tuple[SAM2UNet, dict[str, torch.Tensor]]:
     recipe = load_recipe("general", RECIPE)
     samples = dataset(data, "train")
     pl.seed_everything(recipe.seed, verbose=False)
-    model = SAM2UNet("nano")
+    model = SAM2UNet("pico")
     for adapter in model.adapters:
         adapter.initialise("published")
     model = model.double().train()
@@ -109,7 +109,7 @@ def test_two_processes_train_like_the_average_of_two_halves(data, whole):
 
 def test_validation_dice_is_the_mean_over_images_not_over_processes(data, whole):
     state, _ = load_states(whole[0])
-    model = SAM2UNet("nano").double().eval()
+    model = SAM2UNet("pico").double().eval()
     model.load_state_dict({name: state[name] for name in model.state_dict()})
     samples = dataset(data, "val")
     images, targets = (torch.stack([samples[SampleKey(0, i, (64, 64))][k] for i in range(3)]) for k in (0, 1))

@@ -10,11 +10,18 @@ import pytest
 from safetensors.torch import load_file
 
 import sam2unet
+from sam2unet.network import HIERA_CONFIGS
 from sam2unet.training import load_recipe
 
-from ..nano import SHORT
+from .. import pico
+from ..pico import SHORT
 
 VERSION_0_1 = Path(__file__).parents[1] / "version_0_1"
+
+
+@pytest.fixture(autouse=True)
+def old_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HIERA_CONFIGS, pico.VERSION_0_1, pico.PICO)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 from float64 import train_in_float64
 
-from nano import EVERY_STEP, register
+from pico import EVERY_STEP, register
 
 RECIPE = EVERY_STEP | {
     "epochs": 2, "batch_size": 1, "lr_schedule": "epoch", "warmup": 0, "clip_norm": None, "min_lr": 1e-7,

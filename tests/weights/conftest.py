@@ -13,9 +13,9 @@ from sam2unet.network import SAM2UNet
 
 @pytest.fixture
 def trunk_tensors() -> dict[str, Tensor]:
-    """The state dict of a random trunk "nano"."""
+    """The state dict of a random trunk "pico"."""
     torch.manual_seed(3)
-    return SAM2UNet("nano").trunk.state_dict()
+    return SAM2UNet("pico").trunk.state_dict()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ BROKEN = {
         "truncated torch file",
     ),
     "truncated safetensors": (lambda path: (save_file(TENSORS, path), truncate(path)), "truncated safetensors"),
-    "pickled network": (lambda path: torch.save(SAM2UNet("nano"), path), "refused"),
+    "pickled network": (lambda path: torch.save(SAM2UNet("pico"), path), "refused"),
     "list": (lambda path: torch.save([torch.zeros(1)], path), "no state dict"),
     "no tensors": (lambda path: torch.save({"model": {"a": 1}}, path), "no tensors"),
 }
@@ -80,7 +80,7 @@ class Malice:
 
 
 @pytest.mark.parametrize(
-    "read", [lambda path: load_trunk(SAM2UNet("nano"), path), load_model], ids=["load_trunk", "load_model"]
+    "read", [lambda path: load_trunk(SAM2UNet("pico"), path), load_model], ids=["load_trunk", "load_model"]
 )
 @pytest.mark.parametrize(
     "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))], ids=["torch", "pickle"]

@@ -17,7 +17,7 @@ def test_inspect_file_shows_the_card_of_a_model_file(network, tmp_path):
     save_model(model, tmp_path / "model.safetensors")
     facts = inspect_file(tmp_path / "model.safetensors")
     assert facts["kind"].startswith("model of sam2unet ")
-    assert (facts["trunk"], facts["classes"], facts["class names"]) == ("nano", "3", "ground, a, b")
+    assert (facts["trunk"], facts["classes"], facts["class names"]) == ("pico", "3", "ground, a, b")
     assert (facts["size"], facts["metrics"], facts["frozen trunk"]) == ("64x64", "{'val_dice': 0.5}", "in the file")
 
 
@@ -31,7 +31,7 @@ def test_inspect_file_names_the_frozen_trunk_that_is_left_out(network, trunk_fil
 
 def test_inspect_file_identifies_a_trunk(trunk_file):
     facts = inspect_file(trunk_file)
-    assert (facts["kind"], facts["trunk"]) == ("SAM2 trunk", "nano")
+    assert (facts["kind"], facts["trunk"]) == ("SAM2 trunk", "pico")
 
 
 def test_inspect_file_identifies_the_authors_release(tmp_path):

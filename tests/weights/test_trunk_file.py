@@ -45,14 +45,14 @@ def as_timm(tensors, path):
 @pytest.mark.parametrize("write", [as_meta, as_timm, save_file])
 def test_load_trunk_reads_the_files_of_meta_timm_and_ours_alike(write, trunk_tensors, tmp_path):
     write(trunk_tensors, tmp_path / "trunk")
-    model = SAM2UNet("nano")
+    model = SAM2UNet("pico")
     load_trunk(model, tmp_path / "trunk")
     assert all(torch.equal(value, trunk_tensors[name]) for name, value in model.trunk.state_dict().items())
     assert model.trunk_source.digests == tensor_digests(trunk_tensors)
 
 
 def test_load_trunk_freezes_the_trunk_alone(trunk_file):
-    model = SAM2UNet("nano")
+    model = SAM2UNet("pico")
     load_trunk(model, trunk_file)
     assert model.trunk_frozen
     others = [p for name, p in model.named_parameters() if not name.startswith("trunk.")]
@@ -61,8 +61,8 @@ def test_load_trunk_freezes_the_trunk_alone(trunk_file):
 
 def test_load_trunk_refuses_another_trunk_and_names_the_parameter(tmp_path):
     torch.save({"model": sam2_checkpoint("tiny")}, tmp_path / "sam2.pt")
-    with pytest.raises(InputError, match="contains the tiny trunk, but the network has nano") as caught:
-        load_trunk(SAM2UNet("nano"), tmp_path / "sam2.pt")
+    with pytest.raises(InputError, match="contains the tiny trunk, but the network has pico") as caught:
+        load_trunk(SAM2UNet("pico"), tmp_path / "sam2.pt")
     assert caught.value.parameters == ("trunk",)
 
 
@@ -75,9 +75,9 @@ def test_read_trunk_refuses_a_checkpoint_of_something_else(tmp_path):
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [("patch_embed.proj.weight", (24, 3, 7, 7), "its trunk has 24 channels and 5 blocks, unlike all of SAM2"),
-     ("pos_embed", (1, 16, 14, 14), r"pos_embed has shape \(1, 16, 14, 14\), but the nano trunk needs \(1, 16, 7, 7\)"),
-     ("blocks.2.norm1.bias", None, "the nano trunk needs blocks.2.norm1.bias, which is missing"),
-     ("blocks.2.gamma", (3,), "contains blocks.2.gamma, which the nano trunk doesn't have")],
+     ("pos_embed", (1, 16, 14, 14), r"pos_embed has shape \(1, 16, 14, 14\), but the pico trunk needs \(1, 16, 7, 7\)"),
+     ("blocks.2.norm1.bias", None, "the pico trunk needs blocks.2.norm1.bias, which is missing"),
+     ("blocks.2.gamma", (3,), "contains blocks.2.gamma, which the pico trunk doesn't have")],
 )  # fmt: skip
 def test_read_trunk_names_the_tensor_that_differs(name, shape, message, trunk_tensors, tmp_path):
     trunk_tensors.pop(name, None)

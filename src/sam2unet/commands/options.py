@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-Trunk = Literal["tiny", "small", "base_plus", "large"]
+Trunk = Literal["nano", "tiny", "small", "base_plus", "large"]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Processes = Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: number of cores.")]
 Crowds = Literal["object", "ignore"]

@@ -20,8 +20,9 @@ from torch.utils.checkpoint import checkpoint
 class HieraConfig:
     """Configuration of a trunk; channels and heads double at each of the four stages."""
 
-    hub_id: str
-    """Meta's repository on the Hugging Face hub is facebook/sam2-hiera-ID, or facebook/sam2.1-hiera-ID."""
+    hub_id: str | None
+    """Meta's repository on the Hugging Face hub is facebook/sam2-hiera-ID, or facebook/sam2.1-hiera-ID; None: there is
+    none, so the trunk is always trained from scratch."""
     embed_dim: int
     """Channels of stage 1."""
     num_heads: int
@@ -43,6 +44,10 @@ class HieraConfig:
 
 
 HIERA_CONFIGS = {
+    "nano": HieraConfig(
+        hub_id=None, embed_dim=32, num_heads=1, stages=(1, 1, 3, 1), global_att_blocks=(4,), window_spec=(8, 4, 14, 7),
+        pos_embed_grid=7,
+    ),
     "tiny": HieraConfig(
         hub_id="tiny", embed_dim=96, num_heads=1, stages=(1, 2, 7, 2), global_att_blocks=(5, 7, 9),
         window_spec=(8, 4, 14, 7), pos_embed_grid=7,
@@ -60,6 +65,7 @@ HIERA_CONFIGS = {
         window_spec=(8, 4, 16, 8), pos_embed_grid=7,
     ),
 }  # fmt: skip
+"""By name. All but nano, a small one for small data, are Meta's."""
 
 
 def needs_grad(x: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Structure loss (weighted IoU + BCE), its counterpart for several classes, and deep supervision."""
+"""Structure loss (weighted IoU + BCE), Dice loss, their counterparts for several classes, and deep supervision."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,12 +39,7 @@ def structure_loss(
         if weighted_bce:
             raise ValueError("weighted_bce is defined for one class")
         return multiclass_structure_loss(logits, target, class_weights)
-    if class_weights:
-        raise ValueError("class_weights are defined for several classes")
-    if logits.shape != target.shape:
-        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
-    known = (target != IGNORED).to(logits.dtype)
-    target = target * known
+    target, known = _known_foreground(logits, target, class_weights)
     weight = boundary_weight(target) * known
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if weighted_bce:
@@ -52,6 +47,47 @@ def structure_loss(
     else:
         bce = (bce * known).sum() / known.sum().clamp(min=1)
     return bce + iou_loss(logits.sigmoid(), target, weight).mean()
+
+
+def dice_loss(logits: Tensor, target: Tensor, class_weights: Sequence[float] = ()) -> Tensor:
+    """Cross-entropy plus soft Dice loss, averaged over the batch: for thin objects, where every pixel is a boundary.
+
+    With p = sigmoid(logits): Dice loss = 1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1) of each image (V-Net, arXiv
+    1606.04797, with p in place of its square; nnU-Net's sum of the two). For several classes it is averaged over the
+    classes present in each image.
+
+    Args:
+        logits: see `structure_loss`.
+        target: see `structure_loss`.
+        class_weights: see `structure_loss`.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: the shapes don't match, or `class_weights` with one class.
+    """
+    if logits.shape[1] > 1:
+        return _multiclass_loss(logits, target, class_weights, lambda p, hot, known: _soft_dice(p * known, hot))
+    target, known = _known_foreground(logits, target, class_weights)
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (bce * known).sum() / known.sum().clamp(min=1) + _soft_dice(logits.sigmoid() * known, target).mean()
+
+
+def _known_foreground(logits: Tensor, target: Tensor, class_weights: Sequence[float] = ()) -> tuple[Tensor, Tensor]:
+    """Check the arguments of a loss of one class; return the target, 0 where ignored, and 1 where it is known."""
+    if class_weights:
+        raise ValueError("class_weights are defined for several classes")
+    if logits.shape != target.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
+    known = (target != IGNORED).to(logits.dtype)
+    return target * known, known
+
+
+def _soft_dice(probability: Tensor, target: Tensor) -> Tensor:
+    """Soft Dice loss of each map: two (B, C, H, W) -> (B, C)."""
+    inter = (probability * target).sum(dim=(2, 3))
+    return 1 - (2 * inter + 1) / ((probability + target).sum(dim=(2, 3)) + 1)
 
 
 def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Sequence[float] = ()) -> Tensor:
@@ -68,6 +104,18 @@ def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Seq
     Raises:
         ValueError: the shapes don't match, or there are not C weights.
     """
+    return _multiclass_loss(
+        logits, target, class_weights, lambda p, hot, known: iou_loss(p, hot, boundary_weight(hot) * known)
+    )
+
+
+def _multiclass_loss(
+    logits: Tensor,
+    target: Tensor,
+    class_weights: Sequence[float],
+    region_loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Cross-entropy plus a loss (B, C) of the maps (probability, one-hot target, known), over the classes present."""
     if target.shape != logits.shape[:1] + logits.shape[2:]:
         raise ValueError(f"logits {tuple(logits.shape)} need a target (B, H, W), not {tuple(target.shape)}")
     if class_weights and len(class_weights) != logits.shape[1]:
@@ -79,8 +127,8 @@ def multiclass_structure_loss(logits: Tensor, target: Tensor, class_weights: Seq
     entropy = entropy / (weights[index] * known).sum().clamp(min=1e-6)
     hot = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).to(logits.dtype) * known[:, None]
     present = hot.amax(dim=(2, 3)) * weights
-    iou = iou_loss(logits.softmax(dim=1), hot, boundary_weight(hot) * known[:, None])
-    return entropy + (iou * present).sum() / present.sum().clamp(min=1e-6)
+    region = region_loss(logits.softmax(dim=1), hot, known[:, None])
+    return entropy + (region * present).sum() / present.sum().clamp(min=1e-6)
 
 
 def boundary_weight(target: Tensor) -> Tensor:

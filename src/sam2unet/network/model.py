@@ -40,7 +40,7 @@ class SAM2UNet(nn.Module):
     """SAM2-UNet (Xiong et al., arXiv 2408.08870).
 
     Args:
-        trunk: "tiny", "small", "base_plus" or "large".
+        trunk: "nano", "tiny", "small", "base_plus" or "large".
         classes: 1 for foreground against background; else the number of classes, including background (0).
         detail: channels of the detail branch, which decodes at stride 1; 0: none, as published.
 

@@ -109,6 +109,8 @@ def find_trunk_weights(recipe: Recipe, print_line: PrintLine) -> Path | None:
     if recipe.trunk_weights != "auto":
         return Path(recipe.trunk_weights)
     names = [name for name, entry in OFFICIAL.items() if entry.trunk == recipe.trunk]
+    if not names:
+        return None
     try:
         return fetch(next((name for name in names if cached_file(name)), names[0]))
     except HubUnreachable as error:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data import ImageSource, Mask
 from ..errors import InputError
-from ..network import SAM2UNet, deep_supervision_loss, structure_loss
+from ..network import SAM2UNet, deep_supervision_loss, dice_loss, structure_loss
 from ..prediction import Views
 from ..weights import cast_frozen_to_bf16
 from .loading import RunLength
@@ -35,7 +35,7 @@ class SegmentationModule(pl.LightningModule):
         train_images: files of the training images by index, named in errors.
         num_val_images: number of validation images of all processes.
         length: of the whole run.
-        loss: loss of each of the three outputs; default the structure loss.
+        loss: loss of each of the three outputs; default the recipe's.
     """
 
     strict_loading = False  # checkpoints hold only what is trained
@@ -48,7 +48,7 @@ class SegmentationModule(pl.LightningModule):
         self.model = model
         self.recipe = recipe
         self.train_images = train_images
-        self.loss = loss or self._structure_loss
+        self.loss = loss or self._recipe_loss
         self.num_val_images, self.length = num_val_images, length
         self.scores = ValidationScores(recipe.classes, num_val_images)
         self.losses: list[tuple[Tensor, Tensor]] = []
@@ -66,11 +66,13 @@ class SegmentationModule(pl.LightningModule):
         if self.trainer.precision == "bf16-mixed":
             cast_frozen_to_bf16(self.model)
 
-    def _structure_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+    def _recipe_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.recipe.loss == "dice":
+            return dice_loss(logits, target, self.recipe.class_weights)
         return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
 
     def _total_loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
-        """Sum the losses of the three outputs, computed in the target's dtype but at least in float32."""
+        """Sum the losses of the outputs, computed in the target's dtype but at least in float32."""
         dtype = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
         with torch.autocast(target.device.type, enabled=False):
             return deep_supervision_loss([x.to(dtype) for x in outputs], target, self.loss)

@@ -73,6 +73,7 @@ class Recipe(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: Positive | None
     ema: Annotated[float, Field(gt=0, lt=1)] | None
+    loss: Literal["structure", "dice"]
     weighted_bce: bool
     precision: Literal["auto", "32-true", "bf16-mixed"]
     activation_checkpointing: Literal["auto"] | Fraction
@@ -105,6 +106,8 @@ class Recipe(BaseModel):
     def _check_classes(self) -> "Recipe":
         if self.classes > 1 and self.weighted_bce:
             raise ValueError("weighted_bce is defined for classes 1 only")
+        if self.weighted_bce and self.loss != "structure":
+            raise ValueError("weighted_bce is part of the loss structure only")
         if self.class_names and self.classes > 1 and len(self.class_names) != self.classes:
             raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes, including background")
         if self.class_weights and len(self.class_weights) != self.classes:

@@ -77,7 +77,7 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
     *,
     resume: str | Path | None = None,
     device: str = "auto",
-    loss: Loss | None = None,
+    loss: Loss | str | None = None,
     augment: Augment | None = None,
     console: Console | None = None,
     **changes: Any,
@@ -96,8 +96,9 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
         resume: folder of a run to resume; data and recipe come from it. The resumed run ends with the weights of one
             that was never interrupted; on a CPU in float32, with the same threads and versions, bit for bit.
         device: "auto", "cpu", "cuda" or "mps".
-        loss: (logits (B, classes, H, W), target) -> scalar, instead of the structure loss; called for each of the three
-            outputs. The target is (B, 1, H, W) in [0, 1], for several classes (B, H, W) int64; 255 is to be ignored.
+        loss: "structure" or "dice", as in a recipe; or (logits (B, classes, H, W), target) -> scalar, called for each
+            of the network's outputs. The target is (B, 1, H, W) in [0, 1], for several classes (B, H, W) int64; 255 is
+            to be ignored.
         augment: (image, mask, rng) -> (image, mask), applied after the recipe's augmentation. The image is (3, H, W) in
             [0, 1], the mask like the loss's target without its first dimension; rng is NumPy's, seeded for the sample.
         console: where progress and messages are printed; default standard error.
@@ -126,6 +127,8 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
     if not is_main_process():
         console = Console(quiet=True)
     folder = Path(resume or out)
+    if isinstance(loss, str):
+        changes, loss = changes | {"loss": loss}, None
     if resume is None:
         resolved, record = start_run(folder, data, load_recipe(recipe, changes))
     else:

@@ -23,6 +23,7 @@ OFFICIAL = {
     name: OfficialTrunk(name, trunk, f"facebook/{release}-hiera-{config.hub_id}", f"{name}.pt")
     for release in ("sam2", "sam2.1")
     for trunk, config in HIERA_CONFIGS.items()
+    if config.hub_id
     for name in [f"{release}_hiera_{trunk}"]
 }
 """The official trunks by name."""
