@@ -41,6 +41,19 @@ def test_flips_equal_torchs_flip(options, dims, noise):
     assert torch.equal(found_mask, disc().flip(dims))
 
 
+@pytest.mark.parametrize(("width", "turns"), [(SIDE, {1, 2, 3}), (32, {2})])
+def test_quarter_turns_equal_numpys(width, turns, noise):
+    image, mask = noise[:, :, :width].contiguous(), disc()[:, :, :width].contiguous()
+    seen = set()
+    for seed in range(20):
+        found_image, found_mask = apply(Augmentation(quarter_turns=1.0), mask, seed, image)
+        expected = {k: np.rot90(image.numpy(), k, (1, 2)) for k in turns}
+        (k,) = [k for k, turned in expected.items() if np.array_equal(turned, found_image.numpy())]
+        np.testing.assert_array_equal(found_mask.numpy(), np.rot90(mask.numpy(), k, (1, 2)))
+        seen.add(k)
+    assert seen == turns
+
+
 @pytest.mark.parametrize("kind", ["soft", "indices", "ignored"])
 @pytest.mark.parametrize("options", [{"rotation": 45.0}, {"zoom": (0.6, 1.6)}, {"crop": 0.4}])
 def test_rotation_zoom_and_crop_move_the_mask_with_the_image(options, kind):

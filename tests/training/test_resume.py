@@ -23,6 +23,11 @@ EVERYTHING_RANDOM = EVERY_STEP | {
     "crop": 0.7, "colour": 0.2, "blur": 1.0, "noise": 0.02,
 }  # fmt: skip
 
+TILES = EVERY_STEP | {
+    "workers": 2, "epochs": None, "epoch_steps": 5, "tile": 48, "tile_zoom": 4 / 3, "object_share": 0.5, "detail": 4,
+    "loss": "dice", "quarter_turns": 0.75, "flip_horizontal": 0.5,
+}  # fmt: skip
+
 
 def run_with_kills(data: Path, out: Path, settings: dict, seed: int, max_kills: int) -> int:
     command = [sys.executable, KILLS, data, out, json.dumps(settings), seed, max_kills]
@@ -32,9 +37,11 @@ def run_with_kills(data: Path, out: Path, settings: dict, seed: int, max_kills: 
     return json.loads(result.stdout.splitlines()[-1])["kills"]
 
 
-def test_killed_at_any_time_it_ends_with_the_same_weights(scenes, tmp_path):
+@pytest.mark.parametrize("kind", ["images", "tiles"])
+def test_killed_at_any_time_it_ends_with_the_same_weights(kind, scenes, tmp_path):
     max_kills = int(os.environ.get("SAM2UNET_KILLS", "5"))  # more of them: make kills
-    settings = EVERYTHING_RANDOM | {"epochs": 3 + max_kills // 2}
+    epochs = 3 + max_kills // 2
+    settings = EVERYTHING_RANDOM | {"epochs": epochs} if kind == "images" else TILES | {"steps": 5 * epochs}
     assert run_with_kills(scenes, tmp_path / "whole", settings, 0, 0) == 0
     assert run_with_kills(scenes, tmp_path / "killed", settings, 1, max_kills) >= max_kills // 2
     assert_same_run(tmp_path / "whole", tmp_path / "killed")

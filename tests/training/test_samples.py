@@ -77,7 +77,7 @@ def test_augmentation_leaves_torchs_global_generator_alone(scenes):
 
 
 def test_samples_do_not_depend_on_the_number_of_workers(scenes):
-    augmentation = Augmentation(0.5, 0.5, 15, (0.8, 1.25), 0.6, 0.2, 1.5, 0.03)
+    augmentation = Augmentation(0.5, 0.5, 0.75, 15, (0.8, 1.25), 0.6, 0.2, 1.5, 0.03)
     dataset = PairDataset(find_pairs(scenes).pairs["train"], preprocessing(), 3, [augmentation])
     loads = []
     for workers in (0, 2):

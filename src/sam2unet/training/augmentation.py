@@ -25,6 +25,8 @@ class Augmentation:
     """Probability."""
     flip_vertical: float = 0.0
     """Probability."""
+    quarter_turns: float = 0.0
+    """Probability of a turn by 90, 180 or 270 degrees, each as likely; an image that is not square is turned by 180."""
     rotation: float = 0.0
     """Maximum angle in degrees, to either side; the image is continued by reflection at its border."""
     zoom: tuple[float, float] = (1.0, 1.0)
@@ -49,6 +51,9 @@ class Augmentation:
         Returns:
             The two, of unchanged shapes and dtypes.
         """
+        if self.quarter_turns and rng.random() < self.quarter_turns:
+            turns = int(rng.integers(1, 4)) if image.shape[1] == image.shape[2] else 2
+            image, mask = (x.rot90(turns, (-2, -1)).contiguous() for x in (image, mask))
         soft = mask.is_floating_point() and not bool((mask == IGNORED).any())
         pipeline = _pipeline(self, (image.shape[1], image.shape[2]), soft)
         if pipeline is None:

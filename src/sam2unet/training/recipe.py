@@ -36,7 +36,9 @@ Length = Annotated[int, Field(ge=1, le=8192), AfterValidator(nearest_multiple)]
 MODEL_SUFFIXES = (".safetensors", ".pth", ".pt")
 RENAMED = {"recompute": "activation_checkpointing", "stretch": "normalise_range"}
 """Keys of recipes written by 0.1, and their names today."""
-AUGMENTATION = ("flip_horizontal", "flip_vertical", "rotation", "zoom", "crop", "colour", "blur", "noise")
+AUGMENTATION = (
+    "flip_horizontal", "flip_vertical", "quarter_turns", "rotation", "zoom", "crop", "colour", "blur", "noise"
+)  # fmt: skip
 
 
 class Recipe(BaseModel):
@@ -93,6 +95,7 @@ class Recipe(BaseModel):
     val_group: str | None
     flip_horizontal: Fraction
     flip_vertical: Fraction
+    quarter_turns: Fraction
     rotation: Annotated[float, Field(ge=0, le=180)]
     zoom: tuple[Positive, Positive]
     crop: Annotated[float, Field(gt=0, le=1)]
