@@ -22,7 +22,7 @@ from sam2unet.system import find_device, retain_freed_memory
 from sam2unet.training import load_recipe
 from sam2unet.training.build import build_model, build_trainer
 from sam2unet.training.checkpoints import CheckpointFiles
-from sam2unet.training.loading import PairDataModule
+from sam2unet.training.loading import PairDataModule, RunLength
 from sam2unet.training.module import SegmentationModule
 
 HEAD = ["workers", "batch", "size", "s per step: median", "ms of waiting per step: median", "waiting, % of the time"]
@@ -50,12 +50,14 @@ def measure(options: argparse.Namespace) -> tuple[list[float], list[float]]:
     training, validation = training_split(listing, recipe.val_share, recipe.seed, None)
     model = build_model(recipe, None)
     model.card = dataclasses.replace(model.card, mask_values=str(check_pairs(listing).reading))
-    module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), 10_000)
+    length = RunLength(1000, 10)
+    module = SegmentationModule(model, recipe, [pair.image for pair in training], len(validation), length)
     profiler = SimpleProfiler()
     with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         device = find_device(options.device)
-        trainer = build_trainer(recipe, Path(folder), device, [], CheckpointFiles(Path(folder)), 0)
+        files = CheckpointFiles(Path(folder))
+        trainer = build_trainer(recipe, length.epochs, Path(folder), device, [], files, 0)
         trainer.profiler = profiler  # type: ignore[attr-defined]
         trainer.fit_loop.epoch_loop.max_steps = options.warm_up + options.batches
         trainer.limit_val_batches = 0

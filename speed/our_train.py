@@ -30,6 +30,7 @@ from sam2unet.training import Recipe, load_recipe
 from sam2unet.training import module as training_module
 from sam2unet.training.build import build_model, build_trainer
 from sam2unet.training.checkpoints import CheckpointFiles
+from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
 from sam2unet.weights import from_upstream, trunk_source
 
@@ -142,10 +143,12 @@ def train_ours(recipe: Recipe, start: Path, batch: list[Tensor], device: torch.d
     images, masks = batch
     samples: Any = [(images, masks, torch.zeros(len(images), dtype=torch.int64))] * 10_000
     loader: DataLoader[Any] = DataLoader(samples, batch_size=None)
-    module = SegmentationModule(model, recipe, [], 0, len(loader))
+    length = RunLength(1, len(loader))
+    module = SegmentationModule(model, recipe, [], 0, length)
     with retain_freed_memory(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer = build_trainer(recipe, Path(folder), device, [StepOnRequest()], CheckpointFiles(Path(folder)), 0)
+        files = CheckpointFiles(Path(folder))
+        trainer = build_trainer(recipe, length.epochs, Path(folder), device, [StepOnRequest()], files, 0)
         trainer.fit(module, loader)
 
 

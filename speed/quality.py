@@ -3,8 +3,14 @@
     python speed/quality.py DATA --minutes 15 published-frozen published-trained general
     python speed/quality.py DATA --minutes 5 general "general:ema=null" "general:multi_scale=[1.0];warmup=0"
 
+    python speed/quality.py DATA --peer --minutes 5 15 --seeds 0 1
+
 A run is a recipe with changed keys, `NAME:KEY=VALUE;...`. DATA has train/ and test/. Each run first trains for two
 epochs to see how long one takes here, then anew for as many as fit in the minutes. No pretrained trunk is used.
+
+With --peer, `train` as it ships is compared with MONAI's BasicUNet on patches (pip install 'sam2unet[peers]'), on the
+sets of peer_sets.py below DATA: each in a process of its own, in turns, for the same wall time, which counts training
+and validation. Dice is the mean over the test images at threshold 0.5.
 """
 
 import argparse
@@ -15,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from peer_sets import SETS
 from results import add_json_option, report
 
 PUBLISHED = {
@@ -28,8 +35,18 @@ HEAD = ["run", "epochs", "minutes", "best mDice", "best mIoU", "last mDice", "la
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with train/ and test/")
-    parser.add_argument("runs", nargs="+", help=f"{', '.join(PUBLISHED)}, or a recipe; then :KEY=VALUE;...")
-    parser.add_argument("--minutes", type=float, default=15, help="time of a run's training and validation")
+    parser.add_argument("runs", nargs="*", help=f"{', '.join(PUBLISHED)}, or a recipe; then :KEY=VALUE;...")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        nargs="+",
+        default=[15],
+        help="time of a run's training and validation; several: --peer",
+    )
+    parser.add_argument("--peer", action="store_true", help="compare with a plain U-Net")
+    parser.add_argument("--sets", nargs="+", choices=SETS, help="sets of --peer")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of --peer")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of ours; --peer")
     parser.add_argument("--epochs", type=int, help="epochs of a run, in place of minutes")
     parser.add_argument("--trunk", default="tiny", help="trunk of the network")
     parser.add_argument("--size", type=int, default=224, help="height and width of the network's input")
@@ -79,13 +96,18 @@ def score(options: argparse.Namespace, folder: Path, model: str) -> dict[str, fl
 
 def main() -> None:
     options = parse_arguments()
+    if options.peer:
+        from peer import compare  # needs MONAI
+
+        compare(options)
+        return
     rows, figures = [], []
     for number, run in enumerate(options.runs, start=1):
         folder = options.out / run.replace("/", "_").replace(":", " ")
         epochs = options.epochs
         if not epochs:
             seconds = train(options, run, folder, 2)[-1]["seconds"]
-            epochs = max(1, round(60 * options.minutes / seconds))
+            epochs = max(1, round(60 * options.minutes[0] / seconds))
         print(f"{number} of {len(options.runs)}: {run}, {epochs} epochs", file=sys.stderr, flush=True)
         history = train(options, run, folder, epochs)
         best, last = score(options, folder, "best"), score(options, folder, "last")

@@ -1,7 +1,7 @@
 """sam2unet data check, list, scenes, split"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -98,12 +98,15 @@ def scenes(
     kinds: Annotated[
         int, typer.Option(min=1, max=2, help="Kinds of objects; 2: masks of three classes, including background.")
     ] = 1,
+    kind: Annotated[
+        Literal["objects", "lines"], typer.Option(help="objects, or lines: walls with cracks of one to three pixels.")
+    ] = "objects",
 ) -> None:
     """Draw sample scenes into FOLDER/train and FOLDER/test, to try everything without a download."""
     from ..data import write_scenes
 
     with progress("drawing") as report_progress:
-        write_scenes(folder, train, test, side, seed, kinds, report_progress)
+        write_scenes(folder, train, test, side, seed, kinds, report_progress, kind)
     print(f"{train} + {test} scenes: {folder}")
 
 

@@ -22,14 +22,18 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Name of a recipe (default: general), a YAML file, or a model file to repeat its training."),
+        typer.Option(help="Name of a recipe (default: auto), a YAML file, or a model file to repeat its training."),
     ] = None,
     trunk: Annotated[Trunk | None, typer.Option(help="Size of the trunk.")] = None,
     trunk_weights: Annotated[str | None, typer.Option(help="auto, none, an official name, or a file.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the run in passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the run in optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per batch.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Height and width that images are resized to; rounded to a multiple of 32.")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Train and predict tiles of this many pixels a side: for thin or small objects.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
@@ -48,8 +52,8 @@ def train(
     from ..training import train as run_training
 
     given: dict[str, Any] = {
-        "trunk": trunk, "trunk_weights": trunk_weights, "epochs": epochs, "batch_size": batch_size,
-        "size": size, "lr": lr, "seed": seed,
+        "trunk": trunk, "trunk_weights": trunk_weights, "epochs": epochs, "steps": steps,
+        "batch_size": batch_size, "size": size, "tile": tile, "lr": lr, "seed": seed,
     }  # fmt: skip
     keys = {key: value for key, value in given.items() if value is not None}
     keys |= {key: value for key, value in data_options.items() if value != DATA_OPTIONS[key][1]}
@@ -58,7 +62,7 @@ def train(
         if current_key(key) is None:
             raise InputError(f"--set {key}: {unknown_key(key)}")
     run = run_training(
-        data, recipe or "general", out or Path(), resume=resume, device=device, console=progress_console(), **keys
+        data, recipe or "auto", out or Path(), resume=resume, device=device, console=progress_console(), **keys
     )
     if is_main_process():
         print(f"Best model (val Dice {run.metrics['val_dice']:.4f}): {run.best}")

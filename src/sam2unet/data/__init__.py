@@ -32,15 +32,16 @@ from .scenes import write_scenes
 from .sources import ImageSource, MaskParts, MaskSource, Page, files_of
 from .split import hold_out, training_split, write_split
 from .tables import check_rows, print_check, write_check
+from .thickness import object_thickness
 
 __all__ = [
     "MAX_PIXELS", "Annotation", "DataCheck", "DataOptions", "Finding", "ImageSource", "Listing", "Mask",
     "MaskParts", "MaskReading", "MaskSource", "Page", "Pair", "PairCheck", "SplitCheck", "StoredMask",
     "check_folder", "check_masks", "check_pairs", "check_rows", "check_validation", "choose_reading",
     "class_colours", "counted_values", "describe_reading", "files_of", "find_files", "find_images", "find_masks",
-    "find_pairs",
-    "has_same_aspect", "hold_out", "image_size", "is_image", "list_pages", "match", "match_files", "open_header",
-    "open_image", "pair_up", "parse_mask_values", "perceptual_hash", "pixel_count", "print_check", "read_content",
-    "read_frames", "read_image", "read_mask", "read_stored", "same_looking", "split_of", "stem_of", "to_rgb",
-    "training_split", "walk", "without_roles", "without_split", "write_check", "write_scenes", "write_split",
+    "find_pairs", "has_same_aspect", "hold_out", "image_size", "is_image", "list_pages", "match", "match_files",
+    "object_thickness", "open_header", "open_image", "pair_up", "parse_mask_values", "perceptual_hash", "pixel_count",
+    "print_check", "read_content", "read_frames", "read_image", "read_mask", "read_stored", "same_looking", "split_of",
+    "stem_of", "to_rgb", "training_split", "walk", "without_roles", "without_split", "write_check", "write_scenes",
+    "write_split",
 ]  # fmt: skip

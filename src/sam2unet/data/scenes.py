@@ -1,11 +1,12 @@
-"""Synthetic sample scenes: textured objects in textured surroundings, from plain to camouflaged."""
+"""Synthetic sample scenes: textured objects in textured surroundings, from plain to camouflaged; or thin lines."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from ..errors import InputError
 from ..files import atomic_path
@@ -13,15 +14,16 @@ from ..files import atomic_path
 EMPTY_FRACTION = 0.1
 """Fraction of the scenes without an object."""
 Array = NDArray[np.float64]
+Kind = Literal["objects", "lines"]
 
 
-def write_scenes(
+def write_scenes(  # noqa: PLR0913 (all but the folder have defaults)
     folder: str | Path, train: int = 320, test: int = 40, side: int = 256, seed: int = 0, kinds: int = 1,
-    progress: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] = lambda done, total: None, kind: Kind = "objects",
 ) -> None:  # fmt: skip
     """Write `folder`/train and `folder`/test, each with images/ (PNG) and masks/ (PNG, 0/255).
 
-    The same arguments write the same images. About one scene in ten contains no object.
+    The same arguments write the same images. About one scene in ten contains no object; all contain lines.
 
     Args:
         folder: a new or empty folder.
@@ -31,21 +33,25 @@ def write_scenes(
         seed: random seed.
         kinds: kinds of objects; with 2, masks are class indices: 1 for striped objects, 2 for dotted ones.
         progress: is called with the number of scenes drawn and their total.
+        kind: "objects", or "lines": stained walls with cracks of one to three pixels.
 
     Raises:
-        InputError: the folder is not empty, or `kinds` is neither 1 nor 2.
+        InputError: the folder is not empty, `kinds` is neither 1 nor 2, or lines are to have several kinds.
     """
     folder = Path(folder)
+    if kind == "lines" and kinds != 1:
+        raise InputError(f"kinds is {kinds}: lines are of one kind")
     if kinds not in (1, 2):
         raise InputError(f"kinds is {kinds}: scenes have objects of 1 or 2 kinds")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: exists and is not empty: choose another folder")
     with atomic_path(folder) as partial:
         for part, (split, count) in enumerate((("train", train), ("test", test))):
-            for kind in ("images", "masks"):
-                (partial / split / kind).mkdir(parents=True)
+            for part_of_pair in ("images", "masks"):
+                (partial / split / part_of_pair).mkdir(parents=True)
             for index in range(count):
-                image, mask = draw_scene(np.random.default_rng((seed, part, index)), side, kinds)
+                rng = np.random.default_rng((seed, part, index))
+                image, mask = draw_lines(rng, side) if kind == "lines" else draw_scene(rng, side, kinds)
                 Image.fromarray(image).save(partial / split / "images" / f"scene_{index:04}.png")
                 Image.fromarray(mask).save(partial / split / "masks" / f"scene_{index:04}.png")
                 progress(part * train + index + 1, train + test)
@@ -78,6 +84,27 @@ def draw_scene(rng: np.random.Generator, side: int, kinds: int = 1) -> tuple[NDA
     image = image * (1 + 0.12 * light) + rng.normal(0, 0.02, image.shape)
     mask = np.where(dotted, 2, inside) if kinds == 2 else 255 * inside
     return (image.clip(0, 1) * 255).round().astype(np.uint8), mask.astype(np.uint8)
+
+
+def draw_lines(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw a stained wall with cracks, (side, side, 3) uint8, and the mask of the cracks, (side, side) uint8: 0 or 255.
+
+    The stains are as dark as the cracks, which only their shape tells apart.
+    """
+    mask = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(mask)
+    for _ in range(max(2, side // 48)):
+        angles = np.cumsum(rng.normal(0, 0.25, side // 4)) + rng.uniform(0, 2 * np.pi)
+        steps = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        path = rng.uniform(0, side, 2) + 4 * np.cumsum(steps, axis=0)
+        pen.line([(x, y) for x, y in path], fill=255, width=int(rng.integers(1, 4)))
+    stains = sum(_smooth(rng, side, scale) for scale in (3, 10, 40))
+    colour = rng.uniform(0.45, 0.7) + rng.uniform(-0.06, 0.06, 3)
+    crack = np.asarray(mask.filter(ImageFilter.GaussianBlur(0.6)), dtype=np.float64) / 255
+    image = (
+        colour + (0.06 * stains - rng.uniform(0.12, 0.22) * crack)[..., None] + rng.normal(0, 0.025, (side, side, 3))
+    )
+    return (image.clip(0, 1) * 255).round().astype(np.uint8), np.asarray(mask)
 
 
 class _Surface:

@@ -23,6 +23,12 @@ def _known_trunk(name: str) -> str:
     return name
 
 
+def _known_planned(key: str) -> str:
+    if key not in PLANNED:
+        raise ValueError(f"a plan decides {', '.join(PLANNED)}")
+    return key
+
+
 def _reject_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("it must be a whole number")
@@ -36,6 +42,11 @@ Length = Annotated[int, Field(ge=1, le=8192), AfterValidator(nearest_multiple)]
 MODEL_SUFFIXES = (".safetensors", ".pth", ".pt")
 RENAMED = {"recompute": "activation_checkpointing", "stretch": "normalise_range"}
 """Keys of recipes written by 0.1, and their names today."""
+PLANNED = (
+    "trunk", "size", "tile", "tile_zoom", "object_share", "detail", "steps", "batch_size", "lr", "trunk_lr", "loss",
+    "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
+)  # fmt: skip
+"""Keys that can be left to a look at the data; see `plan`."""
 AUGMENTATION = (
     "flip_horizontal", "flip_vertical", "quarter_turns", "rotation", "zoom", "crop", "colour", "blur", "noise"
 )  # fmt: skip
@@ -46,6 +57,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    plan: list[Annotated[str, AfterValidator(_known_planned)]]
     trunk: Annotated[str, AfterValidator(_known_trunk)]
     trunk_weights: str
     start_from: str | None
@@ -181,20 +193,36 @@ def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | 
     """
     values = _read("general")
     for keys in (_read(name_or_file) if name_or_file != "general" else {}, _accept_old_keys(changes or {}, "recipe")):
-        values |= _other_length(keys) | keys
+        values = _override(values, keys)
+    return _validated(values, name_or_file)
+
+
+def planned_recipe(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """Give the keys that a recipe leaves to a plan their values; nothing is left to a plan then."""
+    chosen = {key: value for key, value in values.items() if key in recipe.plan}
+    return _validated(_override(recipe.model_dump(mode="json"), chosen) | {"plan": []}, "auto")
+
+
+def _validated(values: dict[str, Any], name: str | Path) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"recipe {name_or_file}: " + "; ".join(_sentence(e) for e in error.errors())) from error
+        raise InputError(f"recipe {name}: " + "; ".join(_sentence(e) for e in error.errors())) from error
 
 
-def _other_length(keys: dict[str, Any]) -> dict[str, Any]:
-    """Return what takes back the length that an earlier recipe gave a run, if these keys give it one."""
-    return {
-        other: None
-        for given, other in (("epochs", "steps"), ("steps", "epochs"))
-        if keys.get(given) is not None and other not in keys
-    }
+def _override(values: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a recipe with those of some keys replaced, and with what that implies for others.
+
+    A length in epochs replaces one in steps, and the other way round; and what is given is not left to a plan.
+    """
+    for given, other in (("epochs", "steps"), ("steps", "epochs")):
+        if keys.get(given) is not None and other not in keys:
+            values = values | {other: None}
+    values = values | keys
+    if not isinstance(values["plan"], list):
+        return values
+    settled = {*keys, *(["steps"] if "epochs" in keys else []), *(["tile", "tile_zoom"] if "size" in keys else [])}
+    return values | {"plan": [key for key in values["plan"] if key not in settled]}
 
 
 def _read(name_or_file: str | Path) -> dict[str, Any]:

@@ -34,8 +34,9 @@ from .checkpoints import CheckpointFiles, SaveCheckpoints, step_of
 from .examples import pick_examples
 from .loading import PairDataModule, RunLength, run_length, training_batches
 from .module import Loss, SegmentationModule
+from .plan import describe_plan, look_at, make_plan
 from .progress import ProgressBar
-from .recipe import Recipe, load_recipe, save_recipe
+from .recipe import Recipe, load_recipe, planned_recipe, save_recipe
 from .report import Report, describe_environment
 from .run_folder import lock_run_folder
 from .run_record import RunRecord, changes_since, file_sizes, read_run_record, write_run_record
@@ -72,7 +73,7 @@ class Run:
 
 def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all have defaults)
     data: str | Path | None = None,
-    recipe: str | Path = "general",
+    recipe: str | Path = "auto",
     out: str | Path = "runs/train",
     *,
     resume: str | Path | None = None,
@@ -132,7 +133,7 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
     if resume is None:
         resolved, record = start_run(folder, data, load_recipe(recipe, changes))
     else:
-        if changes or recipe != "general":
+        if changes or recipe != "auto":
             raise InputError(f"{folder}: a resumed run keeps its recipe: give neither a recipe nor keys of one")
         resolved, record = resume_run(folder, data)
         if record.finished:
@@ -204,10 +205,31 @@ class _Training:
         check = self._check_data()
         training, validation = self._split()
         self._check_validation(check, validation)
-        length = self._run_length(len(training))
         checkpoint = self.files.find_newest(self._warn) if resumed else None
-        pl.seed_everything(self.recipe.seed, verbose=False)
         trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
+        planned = dataclasses.replace(self, recipe=self.planned(check, training, bool(trunk_file)))
+        return planned._train(check, (training, validation), trunk_file, checkpoint)
+
+    def planned(self, check: DataCheck, training: list[Pair], has_trunk_weights: bool) -> Recipe:
+        """Decide what the recipe leaves to a plan, and print why."""
+        if not self.recipe.plan:
+            return self.recipe
+        with progress_bar(self.console, "measuring the objects") as progress:
+            plan = make_plan(look_at(check, training, self.recipe, has_trunk_weights, progress))
+        recipe = planned_recipe(self.recipe, plan.values)
+        self._print(describe_plan(plan, self.recipe, recipe))
+        return recipe
+
+    def _train(
+        self, check: DataCheck, split: tuple[list[Pair], list[Pair]], trunk_file: Path | str | None,
+        checkpoint: Path | None,
+    ) -> Run:  # fmt: skip
+        """Train by a recipe that leaves nothing open."""
+        training, validation = split
+        if is_main_process():
+            save_recipe(self.recipe, self.folder / "recipe.yaml")
+        length = self._run_length(len(training))
+        pl.seed_everything(self.recipe.seed, verbose=False)
         model = build_model(self.recipe, trunk_file, self._print)
         model.card = dataclasses.replace(model.card, mask_values=str(check.reading))
         record = self._conditions(model, trunk_file, [*training, *validation])

@@ -1,0 +1,129 @@
+"""What the recipe `auto` leaves open, decided from a look at the data by rules that are written down here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..card import IGNORED
+from ..data import DataCheck, MaskReading, Pair, object_thickness, read_mask
+from .recipe import Recipe
+
+MAX_MASKS = 64
+"""Masks whose objects are measured; evenly spread over the training pairs."""
+WHOLE_SIZE = 352
+"""Size at which whole images are shown, as published."""
+THIN = 8.0
+"""Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: two cells of the
+published decoder, which has one logit for 4x4 pixels."""
+MIN_THICKNESS = 2.0
+"""Thickness in pixels of the network's input that tiles are enlarged to, if they can be."""
+MAX_ZOOM = 4.0
+TILED: dict[str, Any] = {
+    "detail": 16, "loss": "dice", "batch_size": 8, "steps": 3000, "object_share": 0.33, "flip_horizontal": 0.5,
+    "flip_vertical": 0.5, "quarter_turns": 0.5, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
+}  # fmt: skip
+"""Thin objects: where the pixels go matters more than anything else, then the loss, then that nothing is shown twice
+alike. Such objects have no up and down, so tiles are turned."""
+WHOLE: dict[str, Any] = {
+    "tile": None, "size": WHOLE_SIZE, "detail": 0, "loss": "structure", "batch_size": 4, "object_share": 0.0,
+    "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a plan follows from."""
+
+    num_pairs: int
+    """Training pairs."""
+    size: tuple[int, int]
+    """Median height and width of the images."""
+    thickness: float
+    """Median over the masks of the thickness of their objects, of the thinnest class, in pixels; nan without objects."""
+    has_trunk_weights: bool
+
+    @property
+    def shown_thickness(self) -> float:
+        """Thickness in whole images shown at `WHOLE_SIZE`, in pixels."""
+        return self.thickness * WHOLE_SIZE / max(self.size)
+
+
+@dataclass
+class Plan:
+    """Values for the keys of a recipe that it leaves to a plan, and why."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    """Sentences."""
+
+
+def look_at(
+    check: DataCheck, training: Sequence[Pair], recipe: Recipe, has_trunk_weights: bool,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Look:  # fmt: skip
+    """Look at the training data.
+
+    Args:
+        check: of the whole folder, without errors.
+        training: the training pairs.
+        recipe: for the classes and how masks are read.
+        has_trunk_weights: the trunk starts from weights of a file.
+        progress: gets the number of masks measured and their total.
+    """
+    assert check.reading
+    known = set(training)
+    sizes = [found.size for found in check.pairs if found.pair in known]
+    chosen = training[:: -(-len(training) // MAX_MASKS)]
+    thickness = []
+    for done, pair in enumerate(chosen, start=1):
+        thickness.append(_thinnest_class(pair, check.reading, recipe))
+        progress(done, len(chosen))
+    found = [value for value in thickness if not np.isnan(value)]
+    width, height = (int(value) for value in np.median(sizes, axis=0))
+    return Look(len(training), (height, width), float(np.median(found)) if found else float("nan"), has_trunk_weights)
+
+
+def _thinnest_class(pair: Pair, reading: MaskReading, recipe: Recipe) -> float:
+    labels = read_mask(pair.mask, reading, recipe.classes, recipe.ignore_exif).labels
+    present = np.setdiff1d(np.unique(labels), (0, IGNORED))
+    return min((object_thickness(labels == label) for label in present), default=float("nan"))
+
+
+def make_plan(look: Look) -> Plan:
+    """Decide every key that a plan can decide.
+
+    The evidence for the rules, equal time against each other and against a plain U-Net, is in docs/speed.md.
+    """
+    is_thin = look.shown_thickness < THIN  # false for nan
+    described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
+    plan = _plan_tiles(look) if is_thin else _plan_whole_images(look)
+    plan.reasons.insert(0, f"objects are {described}" if look.thickness == look.thickness else "no mask has an object")
+    if look.has_trunk_weights:
+        plan.values |= {"trunk": "tiny"}
+        plan.reasons.append("trunk tiny, as its official weights are here")
+    else:
+        plan.values |= {"trunk": "nano", "lr": 2e-3, "trunk_lr": 1e-3}
+        plan.reasons.append("trunk nano, since nothing but this data is there to train it")
+    return plan
+
+
+def _plan_tiles(look: Look) -> Plan:
+    zoom = min(MAX_ZOOM, max(1.0, MIN_THICKNESS / look.thickness))
+    side = 128 if zoom <= 1 else 64
+    zoom = 1.0 if zoom <= 1 else 2.0
+    values = TILED | {"tile": side, "tile_zoom": zoom}
+    return Plan(values, [f"thin: tiles of {side} pixels, shown {zoom:g} times as large; decoded to single pixels"])
+
+
+def _plan_whole_images(look: Look) -> Plan:
+    passes = 20 * look.num_pairs // 4
+    values = WHOLE | {"steps": max(2000, passes)}
+    return Plan(values, [f"whole images at {WHOLE_SIZE} pixels"])
+
+
+def describe_plan(plan: Plan, before: Recipe, after: Recipe) -> str:
+    """Return the plan in a few lines: why, and the values of the keys that it decided."""
+    decided = ", ".join(f"{key}={getattr(after, key)}" for key in before.plan)
+    return f"Plan: {'; '.join(plan.reasons)}.\n      {decided}"
