@@ -40,15 +40,20 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change any key of the recipe; repeatable.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, with estimated time and memory, and write nothing.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Train on a folder of images and masks, or resume a run."""
     if out and resume:
         raise InputError("--out starts a run and --resume continues one: give only one of them")
-    if not out and not resume:
+    if dry_run and (resume or not data):
+        raise InputError("--dry-run is about a new run: name its data, and no run to resume")
+    if not out and not resume and not dry_run:
         raise InputError("no folder for the run: give --out for a new one, or --resume to continue one")
     from ..system import is_main_process
-    from ..training import current_key, unknown_key
+    from ..training import current_key, rehearse, unknown_key
     from ..training import train as run_training
 
     given: dict[str, Any] = {
@@ -61,6 +66,9 @@ def train(
     for key in keys:
         if current_key(key) is None:
             raise InputError(f"--set {key}: {unknown_key(key)}")
+    if dry_run and data:
+        rehearse(data, recipe or "auto", device=device, console=progress_console(), **keys)
+        return
     run = run_training(
         data, recipe or "auto", out or Path(), resume=resume, device=device, console=progress_console(), **keys
     )

@@ -16,6 +16,7 @@ from PIL import Image
 from ..data import MAX_PIXELS, Page, read_image, to_rgb
 from ..errors import InputError
 from ..runtime import Backend, Precision, Runtime, open_runtime, probabilities
+from ..system import is_out_of_memory
 from .components import MaskArray
 from .outputs import Outputs, Rasters
 from .reading import READERS, ImageInput, ReadAhead
@@ -293,8 +294,3 @@ class Predictor:
             message = "%s: out of memory with %d images at once, going on with %d"
             logging.getLogger("sam2unet").warning(message, runtime.device, len(images), half)
         return logits
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """True if torch or ONNX Runtime report that memory is exhausted."""
-    return any(words in str(error).lower() for words in ("out of memory", "failed to allocate memory"))

@@ -1,9 +1,13 @@
-"""The C library's memory allocator."""
+"""Memory: the C library's allocator, the peak so far, and how libraries say that it is exhausted."""
 
 import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 MMAP_THRESHOLD = 32 * 2**20
@@ -31,3 +35,23 @@ def retain_freed_memory() -> Iterator[None]:
     finally:
         library.mallopt(M_TRIM_THRESHOLD, 2 * MMAP_THRESHOLD)  # the largest that glibc chooses itself
         library.malloc_trim(0)
+
+
+def peak_memory(device: "torch.device") -> int:
+    """Return the most bytes in use so far: of a GPU by tensors, else by this process; 0 where it is not known."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True if Python, torch or ONNX Runtime report that memory is exhausted."""
+    words = ("out of memory", "failed to allocate memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in words)

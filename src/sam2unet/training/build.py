@@ -65,15 +65,16 @@ def _describe_trained(model: SAM2UNet) -> str:
 
 
 def _copy_weights(model: SAM2UNet, file: str) -> None:
-    """Copy the weights of another model, except the heads' if its number of classes differs."""
+    """Copy the weights of another model, except the heads' and the detail branch's where they differ in shape."""
     other = load_model(file)
     if other.card.trunk != model.card.trunk:
         raise InputError(
             f"{file}: has the {other.card.trunk} trunk, not {model.card.trunk}: set trunk to {other.card.trunk}"
         )
-    same_classes = other.card.classes == model.card.classes
-    state = {name: value for name, value in other.state_dict().items() if same_classes or "decoder.heads" not in name}
-    model.load_state_dict(state, strict=same_classes)
+    same_classes, same_detail = other.card.classes == model.card.classes, other.card.detail == model.card.detail
+    new = [*([] if same_classes else ["decoder.heads.", "detail.head."]), *([] if same_detail else ["detail."])]
+    state = {name: value for name, value in other.state_dict().items() if not name.startswith(tuple(new))}
+    model.load_state_dict(state, strict=not new)
     model.trunk_source = other.trunk_source
     for own, theirs in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True):
         own.requires_grad_(theirs.requires_grad)

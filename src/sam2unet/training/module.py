@@ -60,10 +60,13 @@ class SegmentationModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Save memory where device and precision allow it."""
-        self.model.trunk.checkpointed_blocks = num_checkpointed_blocks(
-            self.recipe, self.device, len(self.model.trunk.blocks)
-        )
-        if self.trainer.precision == "bf16-mixed":
+        self.prepare(self.device, self.trainer.precision == "bf16-mixed")
+
+    def prepare(self, device: torch.device, is_bf16: bool) -> None:
+        """Save memory where device and precision allow it."""
+        blocks = self.model.trunk.blocks
+        self.model.trunk.checkpointed_blocks = num_checkpointed_blocks(self.recipe, device, len(blocks))
+        if is_bf16:
             cast_frozen_to_bf16(self.model)
 
     def _recipe_loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -71,7 +74,7 @@ class SegmentationModule(pl.LightningModule):
             return dice_loss(logits, target, self.recipe.class_weights)
         return structure_loss(logits, target, self.recipe.weighted_bce, self.recipe.class_weights)
 
-    def _total_loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
+    def total_loss(self, outputs: Sequence[Tensor], target: Tensor) -> Tensor:
         """Sum the losses of the outputs, computed in the target's dtype but at least in float32."""
         dtype = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
         with torch.autocast(target.device.type, enabled=False):
@@ -85,7 +88,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Return the loss of a batch."""
         images, target, indices = batch
-        loss = self._total_loss(self.model(images, deep_supervision=True), target)
+        loss = self.total_loss(self.model(images, deep_supervision=True), target)
         self.losses.append((loss.detach(), indices))
         return loss
 
@@ -144,7 +147,7 @@ class SegmentationModule(pl.LightningModule):
             self.scores.add(logits[None], target, indices, loss)
             return
         outputs = self.model(images, deep_supervision=True)
-        self.scores.add(outputs[0], target, indices, self._total_loss(outputs, target))
+        self.scores.add(outputs[0], target, indices, self.total_loss(outputs, target))
 
     def _predict_tiles(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Predict an image in overlapping tiles, as `Predictor` does.
@@ -171,7 +174,7 @@ class SegmentationModule(pl.LightningModule):
             for part in (slice(i, i + self.recipe.batch_size) for i in range(0, len(boxes), self.recipe.batch_size)):
                 images = options.normalise(tiles[part].float() / 255).to(self.device)
                 outputs = self.model(images, deep_supervision=True)
-                losses.append(len(images) * self._total_loss(outputs, targets[part].to(self.device)))
+                losses.append(len(images) * self.total_loss(outputs, targets[part].to(self.device)))
                 logits.append(outputs[0].float().cpu().numpy())
             views.grid.add_row(merged, 0, views.merge([np.concatenate(logits)]), row)
         return torch.from_numpy(merged), torch.stack(losses).sum() / len(views.grid)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..card import IGNORED
+from ..card import IGNORED, Card
 from ..data import DataCheck, MaskReading, Pair, object_thickness, read_mask
 from .recipe import Recipe
 
@@ -41,7 +41,7 @@ class Look:
     size: tuple[int, int]
     """Median height and width of the images."""
     thickness: float
-    """Median over the masks of the thickness of their objects, of the thinnest class, in pixels; nan without objects."""
+    """Median over the masks of their objects' thickness, of the thinnest class, in pixels; nan without objects."""
     has_trunk_weights: bool
 
     @property
@@ -73,16 +73,25 @@ def look_at(
         progress: gets the number of masks measured and their total.
     """
     assert check.reading
-    known = set(training)
-    sizes = [found.size for found in check.pairs if found.pair in known]
     chosen = training[:: -(-len(training) // MAX_MASKS)]
     thickness = []
     for done, pair in enumerate(chosen, start=1):
         thickness.append(_thinnest_class(pair, check.reading, recipe))
         progress(done, len(chosen))
     found = [value for value in thickness if not np.isnan(value)]
-    width, height = (int(value) for value in np.median(sizes, axis=0))
-    return Look(len(training), (height, width), float(np.median(found)) if found else float("nan"), has_trunk_weights)
+    return Look(
+        len(training),
+        median_size(check, training),
+        float(np.median(found)) if found else float("nan"),
+        has_trunk_weights,
+    )
+
+
+def median_size(check: DataCheck, pairs: Sequence[Pair]) -> tuple[int, int]:
+    """Return the median height and the median width of the images of some pairs."""
+    known = set(pairs)
+    width, height = np.median([found.size for found in check.pairs if found.pair in known], axis=0)
+    return int(height), int(width)
 
 
 def _thinnest_class(pair: Pair, reading: MaskReading, recipe: Recipe) -> float:
@@ -91,16 +100,25 @@ def _thinnest_class(pair: Pair, reading: MaskReading, recipe: Recipe) -> float:
     return min((object_thickness(labels == label) for label in present), default=float("nan"))
 
 
-def make_plan(look: Look) -> Plan:
+def make_plan(look: Look, recipe: Recipe, start: Card | None = None) -> Plan:
     """Decide every key that a plan can decide.
 
     The evidence for the rules, equal time against each other and against a plain U-Net, is in docs/speed.md.
+
+    Args:
+        look: at the data.
+        recipe: what is given; if that is a tile, or a size of whole images, the rest suits it.
+        start: card of the model that training starts from; None: it starts from the trunk or from scratch.
     """
-    is_thin = look.shown_thickness < THIN  # false for nan
+    in_tiles = look.shown_thickness < THIN if "tile" in recipe.plan else bool(recipe.tile)  # false for nan
     described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
-    plan = _plan_tiles(look) if is_thin else _plan_whole_images(look)
+    plan = _plan_tiles(look) if in_tiles else _plan_whole_images(look)
     plan.reasons.insert(0, f"objects are {described}" if look.thickness == look.thickness else "no mask has an object")
-    if look.has_trunk_weights:
+    if start:
+        plan.values |= {"trunk": start.trunk, "detail": start.detail, "tile": start.tile, "tile_zoom": start.tile_zoom}
+        plan.values |= {} if start.tile else {"size": start.size}
+        plan.reasons.append("network and scale are those of the model to start from")
+    elif look.has_trunk_weights:
         plan.values |= {"trunk": "tiny"}
         plan.reasons.append("trunk tiny, as its official weights are here")
     else:

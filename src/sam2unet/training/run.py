@@ -24,17 +24,19 @@ from ..data import (
 )
 from ..errors import InputError
 from ..network import SAM2UNet
-from ..pages import write_contact_sheet
+from ..pages import format_duration, write_contact_sheet
 from ..progress import progress_bar
 from ..system import find_device, is_main_process, local_rank, retain_freed_memory, world_size
+from ..weights import load_model
 from .augmentation import Augment
 from .build import build_model, build_trainer, digest_frozen, find_trunk_weights, precision_of
 from .callbacks import EMA, SaveModels
 from .checkpoints import CheckpointFiles, SaveCheckpoints, step_of
+from .estimate import STEPS, estimate_run, out_of_memory_is_input_error
 from .examples import pick_examples
 from .loading import PairDataModule, RunLength, run_length, training_batches
 from .module import Loss, SegmentationModule
-from .plan import describe_plan, look_at, make_plan
+from .plan import describe_plan, look_at, make_plan, median_size
 from .progress import ProgressBar
 from .recipe import Recipe, load_recipe, planned_recipe, save_recipe
 from .report import Report, describe_environment
@@ -151,6 +153,31 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
         return _Training(folder, resolved, record, listing, torch_device, loss, augment, console).run(bool(resume))
 
 
+def rehearse(
+    data: str | Path, recipe: str | Path = "auto", *, device: str = "auto", console: Console | None = None,
+    **changes: Any,
+) -> Recipe:  # fmt: skip
+    """Check the data, plan a run, and print what it would do and how long it would take; write nothing.
+
+    Args:
+        data: see `train`.
+        recipe: see `train`.
+        device: see `train`.
+        console: see `train`.
+        changes: see `train`.
+
+    Returns:
+        The recipe of the run, with nothing left to a plan.
+
+    Raises:
+        InputError: data, recipe or device can't be used, or the memory does not suffice.
+    """
+    console = console or Console(stderr=True, highlight=False)
+    loaded = load_recipe(recipe, changes)
+    listing = find_pairs(data, loaded.data_options)
+    return _Training(Path(), loaded, RunRecord(str(data)), listing, find_device(device), None, None, console).rehearse()
+
+
 def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, RunRecord]:
     """Return the recipe of a new run, with absolute paths, and its record.
 
@@ -202,20 +229,44 @@ class _Training:
 
     def run(self, resumed: bool) -> Run:
         """Train; from the newest checkpoint if `resumed`."""
+        if is_main_process():  # what a resumed run needs, before anything slow
+            write_run_record(self.folder, self.record)
+            save_recipe(self.recipe, self.folder / "recipe.yaml")
         check = self._check_data()
-        training, validation = self._split()
-        self._check_validation(check, validation)
+        if is_main_process():
+            write_check(self.folder / "data.json", check)
+            write_contact_sheet(self.folder / "data.html", check, self.recipe.data_options)
+        training, validation = self._split(check)
         checkpoint = self.files.find_newest(self._warn) if resumed else None
         trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
-        planned = dataclasses.replace(self, recipe=self.planned(check, training, bool(trunk_file)))
+        planned = dataclasses.replace(self, recipe=self._planned(check, training, bool(trunk_file)))
         return planned._train(check, (training, validation), trunk_file, checkpoint)
 
-    def planned(self, check: DataCheck, training: list[Pair], has_trunk_weights: bool) -> Recipe:
+    def rehearse(self) -> Recipe:
+        """Print what a run would do, and how long it would take; return its recipe."""
+        check = self._check_data()
+        training, validation = self._split(check)
+        trunk_file = find_trunk_weights(self.recipe, self._print)
+        recipe = self._planned(check, training, bool(trunk_file))
+        planned = dataclasses.replace(self, recipe=recipe)
+        length = planned._run_length(len(training))
+        model = build_model(recipe, trunk_file, self._print)
+        planned._print(planned._describe(len(training), len(validation), length))
+        size = median_size(check, validation)
+        with retain_freed_memory():
+            found = estimate_run(model, recipe, length, len(validation), size, self.device)
+        memory = f", {found.bytes / 2**30:.1f} GiB of memory" if found.bytes else ""
+        self._print(f"Estimated from {STEPS} steps on this machine: {format_duration(found.seconds)}{memory}")
+        return recipe
+
+    def _planned(self, check: DataCheck, training: list[Pair], has_trunk_weights: bool) -> Recipe:
         """Decide what the recipe leaves to a plan, and print why."""
         if not self.recipe.plan:
             return self.recipe
         with progress_bar(self.console, "measuring the objects") as progress:
-            plan = make_plan(look_at(check, training, self.recipe, has_trunk_weights, progress))
+            look = look_at(check, training, self.recipe, has_trunk_weights, progress)
+        start = load_model(self.recipe.start_from).card if self.recipe.start_from else None
+        plan = make_plan(look, self.recipe, start)
         recipe = planned_recipe(self.recipe, plan.values)
         self._print(describe_plan(plan, self.recipe, recipe))
         return recipe
@@ -256,23 +307,21 @@ class _Training:
         return CheckpointFiles(self.folder)
 
     def _check_data(self) -> DataCheck:
-        """Read and check every pair, in each process; first write what a resumed run needs."""
-        if is_main_process():
-            write_run_record(self.folder, self.record)
-            save_recipe(self.recipe, self.folder / "recipe.yaml")
+        """Read and check every pair, in each process."""
         with progress_bar(self.console, "checking the data") as progress:
             check = check_pairs(self.listing, self.recipe.data_options, progress)
         print_check(check, self.console)
-        if is_main_process():
-            write_check(self.folder / "data.json", check)
-            write_contact_sheet(self.folder / "data.html", check, self.recipe.data_options)
+        return check
+
+    def _split(self, check: DataCheck) -> tuple[list[Pair], list[Pair]]:
+        """Return training and validation pairs; warn if scores of those held out would say nothing.
+
+        Raises:
+            InputError: the check found errors, or there are too few pairs.
+        """
         if check.errors:
             first = check.errors[0]
             raise InputError(f"{self.listing.root}: training would go wrong: {first}", *first.parameters)
-        return check
-
-    def _split(self) -> tuple[list[Pair], list[Pair]]:
-        """Return training and validation pairs."""
         training, validation = training_split(
             self.listing, self.recipe.val_share, self.recipe.seed, self.recipe.val_group
         )
@@ -280,16 +329,13 @@ class _Training:
             raise InputError(
                 f"{self.listing.root}: {len(validation)} validation pairs are too few for {world_size()} processes"
             )
-        return training, validation
-
-    def _check_validation(self, check: DataCheck, validation: list[Pair]) -> None:
-        """Warn if scores of pairs that were held out would say nothing; those of a folder val/ are checked already."""
-        if not self.listing.pairs.get("val"):
+        if not self.listing.pairs.get("val"):  # else they are checked already
             held_out = set(validation)
             checks = [found for found in check.pairs if found.pair in held_out]
             where = f"{self.listing.root} (held out for validation)"
             for finding in check_validation(where, checks, self.recipe.data_options):
                 self._warn(finding)
+        return training, validation
 
     def _run_length(self, num_training: int) -> RunLength:
         """Return the length of the whole run; warn if images are dropped."""
@@ -323,16 +369,11 @@ class _Training:
         checkpoint: Path | None,
     ) -> None:  # fmt: skip
         """Run Lightning's loop."""
-        height, width = self.recipe.height_width
-        shown = f", in tiles of {self.recipe.tile} pixels resized to" if self.recipe.tile else " at"
-        self._print(
-            f"Training on {len(loaders.training)} pairs{shown} {height}x{width}, validating on "
-            f"{len(loaders.validation)}; epochs: {module.length.epochs}, steps: {module.length.steps}; "
-            f"run: {self.folder}"
-        )
+        description = self._describe(len(loaders.training), len(loaders.validation), module.length)
+        self._print(f"{description}; run: {self.folder}")
         steps_done = step_of(checkpoint)
         fingerprint = f"{steps_done} {record.frozen}"
-        with retain_freed_memory(), warnings.catch_warnings():
+        with retain_freed_memory(), out_of_memory_is_input_error(self.recipe), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")  # advice on settings that are deliberate
             callbacks = [
                 models, *([EMA(self.recipe.ema)] if self.recipe.ema else []),
@@ -343,6 +384,14 @@ class _Training:
                 self.recipe, module.length.epochs, self.folder, self.device, callbacks, self.files, steps_done
             )
             trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
+
+    def _describe(self, num_training: int, num_validation: int, length: RunLength) -> str:
+        height, width = self.recipe.height_width
+        shown = f", in tiles of {self.recipe.tile} pixels resized to" if self.recipe.tile else " at"
+        return (
+            f"Training on {num_training} pairs{shown} {height}x{width}, validating on {num_validation}; "
+            f"epochs: {length.epochs}, steps: {length.steps}"
+        )
 
     def _finish(self, models: SaveModels, validation: list[Pair], record: RunRecord, total_steps: int) -> None:
         """Complete the report, remove what only an interrupted run needs, and record the end."""

@@ -1,0 +1,158 @@
+"""What the recipe auto decides, on data drawn for it; keys that are given; the rehearsal of a run."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from rich.console import Console
+
+import sam2unet
+from sam2unet.data import check_pairs, find_pairs
+from sam2unet.errors import InputError
+from sam2unet.network import SAM2UNet
+from sam2unet.training import load_recipe, rehearse
+from sam2unet.training.plan import Look, look_at, make_plan
+from sam2unet.training.recipe import PLANNED, planned_recipe
+from sam2unet.weights import save_model
+
+from ..pico import SHORT
+
+
+def draw(folder, draw_mask, side=200, count=5):
+    """Images of noise whose masks are drawn by draw_mask(pen, index)."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for index in range(count):
+        pixels = np.random.default_rng(index).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"images/{index}.png")
+        mask = Image.new("L", (side, side))
+        draw_mask(ImageDraw.Draw(mask), index)
+        mask.save(folder / f"masks/{index}.png")
+    return folder
+
+
+def look(folder, **changes):
+    recipe = load_recipe("auto", changes)
+    listing = find_pairs(folder, recipe.data_options)
+    return look_at(check_pairs(listing, recipe.data_options), listing.pairs[""], recipe, False)
+
+
+def thin(pen, index):
+    pen.line([(0, 20 * index), (199, 150)], 255, 2)
+
+
+def thick(pen, index):
+    pen.ellipse([20, 20, 150 + index, 150], fill=255)
+
+
+def test_the_look_measures_sizes_and_objects(tmp_path):
+    found = look(draw(tmp_path / "thin", thin))
+    assert (found.num_pairs, found.size) == (5, (200, 200))
+    assert found.thickness == pytest.approx(2, abs=0.5)
+    assert found.shown_thickness == pytest.approx(found.thickness * 352 / 200)
+    assert look(draw(tmp_path / "thick", thick)).thickness == pytest.approx(130 * 2 / 3, rel=0.1)
+    assert np.isnan(look(draw(tmp_path / "empty", lambda pen, index: None)).thickness)
+
+
+def test_the_thinnest_of_several_classes_counts(tmp_path):
+    def both(pen, index):
+        pen.ellipse([20, 20, 150, 150], fill=1)
+        pen.line([(0, 180), (199, 180)], 2, 2)
+
+    assert look(draw(tmp_path / "data", both), classes=3).thickness == pytest.approx(2, abs=0.5)
+
+
+@pytest.mark.parametrize("has_trunk_weights", [False, True])
+@pytest.mark.parametrize("thickness", [1.0, 3.0, 12.0, 80.0, float("nan")])
+@pytest.mark.parametrize("size", [(100, 120), (584, 565), (3000, 4000)])
+@pytest.mark.parametrize("num_pairs", [1, 40, 20_000])
+def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
+    plan = make_plan(Look(num_pairs, size, thickness, has_trunk_weights), load_recipe("auto"))
+    assert plan.values.keys() <= set(PLANNED)
+    recipe = planned_recipe(load_recipe("auto"), plan.values)
+    assert recipe.plan == []
+    assert plan.reasons
+    assert bool(recipe.tile) == (thickness * 352 / max(size) < 8)
+    assert (recipe.trunk == "nano") == (not has_trunk_weights)
+
+
+def test_what_is_given_is_not_planned():
+    def planned(changes):
+        recipe = load_recipe("auto", changes)
+        return planned_recipe(recipe, make_plan(Look(20, (584, 565), 4.4, False), recipe).values)
+
+    assert (planned({}).tile, planned({}).loss) == (128, "dice")
+    for changes, expected in (
+        ({"trunk": "small", "lr": 5e-4}, {"trunk": "small", "lr": 5e-4}),
+        ({"size": 512}, {"size": 512, "tile": None, "loss": "structure"}),
+        ({"tile": 64}, {"tile": 64, "loss": "dice"}),
+        ({"epochs": 7}, {"epochs": 7, "steps": None}),
+        ({"steps": 70}, {"epochs": None, "steps": 70}),
+    ):
+        assert {key: getattr(planned(changes), key) for key in expected} == expected
+
+
+def test_a_recipe_of_ones_own_may_leave_keys_to_the_plan(tmp_path):
+    (tmp_path / "r.yaml").write_text("plan: [tile, steps]\nlr: 0.25\n")
+    given = load_recipe(tmp_path / "r.yaml")
+    recipe = planned_recipe(given, make_plan(Look(20, (584, 565), 4.4, False), given).values)
+    assert (recipe.tile, recipe.lr, recipe.trunk) == (128, 0.25, "tiny")
+    with pytest.raises(InputError, match="a plan decides trunk, size"):
+        load_recipe("general", {"plan": ["seed"]})
+
+
+def test_a_planned_run_stores_a_recipe_that_repeats_it(tmp_path):
+    data = draw(tmp_path / "data", thin, side=80)
+    settings = {"trunk": "pico", "trunk_weights": "none", "steps": 3, "tile": 32, "batch_size": 2, "workers": 0}
+    console = Console(file=(log := io.StringIO()), width=200)
+    run = sam2unet.train(data, out=tmp_path / "a", device="cpu", console=console, **settings)
+    assert "Plan: objects are" in log.getvalue()
+    again = sam2unet.train(data, tmp_path / "a/recipe.yaml", tmp_path / "b", device="cpu")
+    assert run.metrics["val_dice"] == again.metrics["val_dice"]
+    assert run.metrics["loss"] == again.metrics["loss"]
+    assert load_recipe(run.best) == load_recipe(tmp_path / "b/recipe.yaml")
+    assert load_recipe(run.best).loss == "dice"
+
+
+def test_a_model_to_start_from_decides_what_must_be_as_in_it(tmp_path):
+    model = SAM2UNet("pico", detail=4)
+    save_model(model, tmp_path / "m.safetensors")
+    data = draw(tmp_path / "data", thick, side=80)
+    run = sam2unet.train(
+        data,
+        out=tmp_path / "run",
+        device="cpu",
+        start_from=str(tmp_path / "m.safetensors"),
+        steps=2,
+        size=64,
+        workers=0,
+    )
+    recipe = load_recipe(run.best)
+    assert (recipe.trunk, recipe.detail) == ("pico", 4)
+
+
+def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, monkeypatch):
+    data = draw(tmp_path / "data", thin, side=80)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    settings = [
+        f"--set={key}={value}" for key, value in (SHORT | {"tile": 32, "epoch_steps": 2}).items() if key != "size"
+    ]
+    result = run("train", data, "--dry-run", "--device", "cpu", *settings)
+    assert result.code == 0, result.err
+    assert "Plan: objects are" in result.err
+    assert "epochs: 3, steps: 6" in result.err
+    assert "Estimated from 3 steps on this machine: 0:0" in result.err
+    assert "GiB of memory" in result.err
+    assert sorted(tmp_path.rglob("*")) == before
+    assert run("train", "--dry-run").code == 2
+
+
+def test_a_rehearsal_says_how_to_need_less_memory(tmp_path, monkeypatch):
+    def exhausted(*arguments, **options):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(SAM2UNet, "forward", exhausted)
+    with pytest.raises(InputError, match="out of memory with batch_size 2 at 64x64: use a smaller batch_size"):
+        rehearse(draw(tmp_path / "data", thick, side=80), device="cpu", **SHORT)
