@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 import sam2unet
 from sam2unet import Predictor
-from sam2unet.data import Mask, Pair
+from sam2unet.data import Mask, Pair, read_image
 from sam2unet.training import load_recipe
 from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
@@ -135,6 +136,23 @@ def test_cut_fills_what_lies_outside(start, rng):
     top, left = start
     expected = np.pad(values, 100, constant_values=255)[top + 100 : top + 132, left + 100 : left + 132]
     np.testing.assert_array_equal(cut(values, top, left, 32, 255), expected)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 28])
+def test_tiles_of_large_files_are_read_alone(kept, tmp_path, rng, monkeypatch):
+    pixels = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "i.tif", pixels, tile=(32, 32))
+    Image.fromarray(np.eye(96, 128, dtype=np.uint8) * 255).save(tmp_path / "m.png")
+    monkeypatch.setattr("sam2unet.training.tiles.CACHE_BYTES", kept)
+    whole = []
+    monkeypatch.setattr("sam2unet.training.tiles.read_image", lambda *a, **o: whole.append(a) or read_image(*a, **o))
+    tiles = dataset(Pair("p", tmp_path / "i.tif", tmp_path / "m.png"), 0.5)
+    for epoch in range(5):
+        top, left = tiles.tiles.draw(tiles._files.mask(0), np.random.default_rng((0, epoch, 0)))
+        image, _, _ = tiles[SampleKey(epoch, 0, SIZE)]
+        expected = (pixels[top : top + 32, left : left + 32] / 255 - MEAN) / STD
+        np.testing.assert_allclose(image.numpy(), expected.transpose(2, 0, 1), atol=1e-5)
+    assert len(whole) == (1 if kept else 0)
 
 
 @pytest.mark.parametrize("classes", [1, 3])

@@ -13,6 +13,7 @@ from .images.image_file import (
     open_header,
     open_image,
     pixel_count,
+    read_box,
     read_frames,
     read_image,
     to_rgb,
@@ -41,7 +42,7 @@ __all__ = [
     "class_colours", "counted_values", "describe_reading", "files_of", "find_files", "find_images", "find_masks",
     "find_pairs", "has_same_aspect", "hold_out", "image_size", "is_image", "list_pages", "match", "match_files",
     "object_thickness", "open_header", "open_image", "pair_up", "parse_mask_values", "perceptual_hash", "pixel_count",
-    "print_check", "read_content", "read_frames", "read_image", "read_mask", "read_stored", "same_looking", "split_of",
-    "stem_of", "to_rgb", "training_split", "walk", "without_roles", "without_split", "write_check", "write_scenes",
-    "write_split",
+    "print_check", "read_box", "read_content", "read_frames", "read_image", "read_mask", "read_stored", "same_looking",
+    "split_of", "stem_of", "to_rgb", "training_split", "walk", "without_roles", "without_split", "write_check",
+    "write_scenes", "write_split",
 ]  # fmt: skip

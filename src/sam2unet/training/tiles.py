@@ -1,7 +1,8 @@
 """Training samples that are tiles of images at their own scale, and whole images to validate on in tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..card import IGNORED
-from ..data import Mask, Pair, read_image, read_mask
+from ..data import Mask, Pair, image_size, read_box, read_image, read_mask
 from .augmentation import Augment
 from .samples import Preprocessing, SampleKey
 
+T = TypeVar("T", NDArray[np.uint8], Mask)
 CACHE_BYTES = 1 << 28
 """Decoded images and masks that a process that loads tiles keeps in memory, in bytes."""
 
@@ -77,29 +79,58 @@ def cut_mask(mask: Mask, top: int, left: int, side: int) -> Mask:
 
 
 class _Files:
-    """Decoded pairs, of which the first that fit into `CACHE_BYTES` are kept.
+    """Decoded images and masks, of which the first that fit into `CACHE_BYTES` are kept.
 
     None is given up for another: as passes follow each other, the one given up would be the next to be needed.
     """
 
     def __init__(self, pairs: Sequence[Pair], preprocessing: Preprocessing):
         self.pairs, self.preprocessing = pairs, preprocessing
-        self._kept: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
+        self._kept: dict[tuple[str, int], Any] = {}
         self._bytes = 0
 
-    def read(self, index: int) -> tuple[NDArray[np.uint8], Mask]:
-        """Return the image (H, W, 3) and the mask, of the image's size."""
-        if index in self._kept:
-            return self._kept[index]
-        pair, options = self.pairs[index], self.preprocessing
-        image = np.asarray(read_image(pair.image, options.normalise_range, ignore_exif=options.ignore_exif))
-        mask = read_mask(pair.mask, options.reading, options.classes, options.ignore_exif)
-        mask = resized_mask(mask, (image.shape[0], image.shape[1]))
-        size = image.nbytes + mask.labels.nbytes + (0 if mask.grey is None else mask.grey.nbytes)
-        if self._bytes + size <= CACHE_BYTES:
-            self._kept[index] = image, mask
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Return an image, (H, W, 3)."""
+        return self._keep(("image", index), self._read_image)
+
+    def mask(self, index: int) -> Mask:
+        """Return a mask, of its image's size."""
+        return self._keep(("mask", index), self._read_mask)
+
+    def cut(self, index: int, top: int, left: int, side: int, fill: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Copy a square out of an image, as `cut` does; of some formats no more than that is decoded."""
+        height, width = self.mask(index).labels.shape
+        is_inside = 0 <= top <= height - side and 0 <= left <= width - side
+        if is_inside and ("image", index) not in self._kept and 3 * height * width > CACHE_BYTES - self._bytes:
+            options = self.preprocessing
+            box = left, top, left + side, top + side
+            part = read_box(self.pairs[index].image, box, options.normalise_range, options.ignore_exif)
+            if part:
+                return np.asarray(part)
+        return cut(self.image(index), top, left, side, fill)
+
+    def _keep(self, key: tuple[str, int], read: Callable[[int], T]) -> T:
+        if key not in self._kept:
+            value = read(key[1])
+            arrays = [value] if isinstance(value, np.ndarray) else [value.labels, value.grey]
+            size = sum(0 if array is None else array.nbytes for array in arrays)
+            if self._bytes + size > CACHE_BYTES:
+                return value
+            self._kept[key] = value
             self._bytes += size
-        return image, mask
+        kept: T = self._kept[key]
+        return kept
+
+    def _read_image(self, index: int) -> NDArray[np.uint8]:
+        options = self.preprocessing
+        image = read_image(self.pairs[index].image, options.normalise_range, ignore_exif=options.ignore_exif)
+        return np.asarray(image)
+
+    def _read_mask(self, index: int) -> Mask:
+        pair, options = self.pairs[index], self.preprocessing
+        mask = read_mask(pair.mask, options.reading, options.classes, options.ignore_exif)
+        width, height = image_size(pair.image, ignore_exif=options.ignore_exif)
+        return resized_mask(mask, (height, width))
 
 
 def resized_mask(mask: Mask, size: tuple[int, int]) -> Mask:
@@ -141,10 +172,10 @@ class TileDataset(Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
         preprocessing, side = self.preprocessing, self.tiles.side
-        whole, mask = self._files.read(key.pair_index)
+        mask = self._files.mask(key.pair_index)
         rng = np.random.default_rng((self.seed, key.epoch, key.pair_index))
         top, left = self.tiles.draw(mask, rng)
-        tile = cut(whole, top, left, side, preprocessing.mean_colour)
+        tile = self._files.cut(key.pair_index, top, left, side, preprocessing.mean_colour)
         image = preprocessing.pixels(Image.fromarray(tile), key.size)
         target = preprocessing.resize_mask(cut_mask(mask, top, left, side), key.size)
         for augment in self.augmentations:
@@ -168,5 +199,5 @@ class WholeImageDataset(Dataset[tuple[Tensor, Tensor, int]]):
         return len(self.pairs)
 
     def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
-        image, mask = self._files.read(key.pair_index)
+        image, mask = self._files.image(key.pair_index), self._files.mask(key.pair_index)
         return torch.from_numpy(image.copy()), torch.from_numpy(mask.labels.copy()), key.pair_index

@@ -13,6 +13,7 @@ from sam2unet.data.images.image_file import (
     image_size,
     list_pages,
     open_image,
+    read_box,
     read_frames,
     read_image,
     read_raw,
@@ -276,3 +277,35 @@ def test_content_decides_not_the_suffix(rng, tmp_path):
     stored = draw(rng, "float64", (20, 30))
     tifffile.imwrite(tmp_path / "a.png", stored)
     np.testing.assert_array_equal(read_raw(tmp_path / "a.png").pixels, stored)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{"tile": (64, 48)}, {"rowsperstrip": 16}, {"tile": (64, 64), "compression": "zlib"},
+     {"tile": (64, 64), "bands": 0},
+     {"rowsperstrip": 7, "compression": "lzw", "predictor": True}, {"tile": (48, 64), "compression": "jpeg"},
+     {"tile": (64, 64), "dtype": np.uint16, "bands": 0}, {"rowsperstrip": 150}],
+    ids=str,
+)  # fmt: skip
+def test_read_box_equals_a_part_of_the_whole(layout, path, rng):
+    layout = dict(layout)
+    dtype, bands = layout.pop("dtype", np.uint8), layout.pop("bands", 3)
+    pixels = rng.integers(0, np.iinfo(dtype).max, (150, 200, 3)[: 3 if bands else 2], dtype=dtype)
+    tifffile.imwrite(path, pixels, photometric="rgb" if bands else "minisblack", **layout)
+    whole = np.asarray(read_image(path))
+    for box in ((0, 0, 200, 150), (30, 20, 62, 52), (150, 100, 200, 150), (63, 47, 65, 49), (0, 149, 1, 150)):
+        part = read_box(path, box)
+        if layout == {"rowsperstrip": 150}:
+            assert part is None
+        else:
+            left, top, right, bottom = box
+            np.testing.assert_array_equal(np.asarray(part), whole[top:bottom, left:right])
+
+
+def test_read_box_of_what_depends_on_the_whole_is_none(path, rng):
+    tifffile.imwrite(path, rng.random((150, 200), dtype=np.float32), tile=(64, 64))
+    assert read_box(path, (0, 0, 32, 32)) is None
+    tifffile.imwrite(path, rng.integers(0, 99, (150, 200), dtype=np.uint16), tile=(64, 64), photometric="minisblack")
+    assert read_box(path, (0, 0, 32, 32), normalise_range=True) is None
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path.with_suffix(".png"))
+    assert read_box(path.with_suffix(".png"), (0, 0, 32, 32)) is None

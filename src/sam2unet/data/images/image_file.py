@@ -19,7 +19,7 @@ from .image_reader import ImageReader, check_pixels, readable
 from .nifti_file import HEADER, NiftiReader, is_nifti
 from .pillow_file import PillowReader, open_heif, open_pillow
 from .raw_image import RawImage
-from .tiff_file import open_tiff
+from .tiff_file import Box, TiffReader, open_tiff
 
 if TYPE_CHECKING:
     from ..sources import Page
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS", "ImageCheck", "RawImage", "axis_codes", "check_image", "exif_orientation", "image_remark",
     "image_size", "is_image", "is_mask_file", "list_pages", "missing_reader", "open_header", "open_image",
-    "pixel_count", "read_frames", "read_image", "read_raw", "to_rgb", "value_range",
+    "pixel_count", "read_box", "read_frames", "read_image", "read_raw", "to_rgb", "value_range",
 ]  # fmt: skip
 MAX_PIXELS = 400_000_000
 """Default limit for prediction: a larger image is more likely a decompression bomb than a photo."""
@@ -76,6 +76,37 @@ def read_image(
     """
     with _opened(source, max_pixels) as (reader, index, axis):
         return _read_rgb(reader, index, axis, normalise_range, ignore_exif)
+
+
+def read_box(
+    source: "Source", box: Box, normalise_range: bool = False, ignore_exif: bool = False
+) -> Image.Image | None:
+    """Read a part of an image as 8-bit RGB without decoding the rest: of TIFF files that are stored in tiles or strips.
+
+    Args:
+        source: see `read_image`.
+        box: the part, inside the image.
+        normalise_range: see `read_image`.
+        ignore_exif: see `read_image`.
+
+    Returns:
+        The same pixels as `read_image`; None if the file can't be read in parts, or its values depend on each other, as
+        normalised ones do.
+
+    Raises:
+        InputError: see `read_image`.
+    """
+    file, index, axis = _locate(source)
+    with readable(_name(source)), _stream(file) as stream:
+        head = stream.read(4)
+        stream.seek(0)
+        if head not in TIFF_MAGIC or axis:
+            return None
+        reader = TiffReader(stream)
+        if not ignore_exif and reader.orientation(index or 0) != 1:
+            return None
+        raw = reader.read_box(index or 0, box)
+        return raw.to_rgb() if raw and raw.is_scaled_by_type and not normalise_range else None
 
 
 def read_raw(source: "Source", *, max_pixels: int | None = None, ignore_exif: bool = False) -> RawImage:

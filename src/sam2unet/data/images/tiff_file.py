@@ -44,6 +44,8 @@ NOT_PAGES = 1 | 4
 """Bits of the subfile type: a reduced copy, a transparency mask."""
 MAX_8_BITS = 255
 SILENT = logging.NullHandler()
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels, as Pillow's boxes are."""
 
 
 def open_tiff(stream: BinaryIO) -> ImageReader:
@@ -141,7 +143,39 @@ class TiffReader:
     def read(self, index: int, axis: int | None = None) -> RawImage:
         """Decode a page as it is stored; WhiteIsZero is inverted."""
         page = self._page(index)
-        pixels = _in_band_order(page.asarray(), page.axes)
+        return self._image(page, _in_band_order(page.asarray(), page.axes))
+
+    def read_box(self, index: int, box: Box) -> RawImage | None:
+        """Decode the tiles or strips of a page that a box covers, as `read` does; None if it has no such parts."""
+        page = self._page(index)
+        if page.axes not in ("YX", "YXS") or len(page.dataoffsets) == 1:
+            return None
+        left, top, right, bottom = box
+        pixels = np.zeros((bottom - top, right - left, *page.shape[2:]), page.dtype)
+        height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        per_row = -(-page.imagewidth // width)
+        for row in range(top // height, -(-bottom // height)):
+            for column in range(left // width, -(-right // width)):
+                part = self._decode_part(page, row * per_row + column)
+                y, x = row * height - top, column * width - left
+                inside = part[max(0, -y) : bottom - top - y, max(0, -x) : right - left - x]
+                y, x = max(0, y), max(0, x)
+                pixels[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+        return self._image(page, pixels)
+
+    def _decode_part(self, page: Any, index: int) -> NDArray[Any]:
+        """Return a tile or strip, (h, w) or (h, w, bands); those at the border are cut off there."""
+        stream = self.file.filehandle
+        stream.seek(page.dataoffsets[index])
+        data = stream.read(page.databytecounts[index]) or None
+        part, _, shape = page.decode(data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
+        if part is None:  # sparse
+            return np.zeros((*shape[1:3], *page.shape[2:]), page.dtype)
+        cut: NDArray[Any] = part[0, : shape[1], : shape[2]]
+        return cut[..., 0] if page.axes == "YX" else cut
+
+    def _image(self, page: Any, pixels: NDArray[Any]) -> RawImage:
+        """Return the image of a page's samples (H, W) or (H, W, bands), or of a part of them."""
         bits, photometric = int(page.bitspersample), int(page.photometric)
         nodata = _parse_nodata(page.tags.valueof(NODATA))
         lossy = int(page.compression) in LOSSY_COMPRESSIONS
