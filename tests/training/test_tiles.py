@@ -14,8 +14,9 @@ from sam2unet.data import Mask, Pair, read_image
 from sam2unet.training import load_recipe
 from sam2unet.training.loading import RunLength
 from sam2unet.training.module import SegmentationModule
+from sam2unet.training.packed_mask import PackedMask, cut
 from sam2unet.training.samples import Preprocessing, SampleKey
-from sam2unet.training.tiles import TileDataset, Tiles, WholeImageDataset, cut
+from sam2unet.training.tiles import TileDataset, Tiles, WholeImageDataset
 from sam2unet.training.validation_scores import THRESHOLDS, dice_curves
 
 from ..pico import SHORT
@@ -94,8 +95,9 @@ def test_a_share_of_the_tiles_contains_the_object(height, width, pair):
 def test_the_object_lies_anywhere_in_tiles_drawn_around_it():
     mask = Mask(np.zeros((200, 200), np.uint8))
     mask.labels[100, 100] = 1
+    packed = PackedMask(mask)
     rng = np.random.default_rng(0)
-    places = np.array([np.subtract(100, Tiles(32, 1.0).draw(mask, rng)) for _ in range(2000)])
+    places = np.array([np.subtract(100, Tiles(32, 1.0).draw(packed, rng)) for _ in range(2000)])
     for axis in range(2):
         assert set(places[:, axis]) == set(range(32))
 
@@ -105,10 +107,11 @@ def test_of_several_classes_each_is_drawn_as_often():
     mask.labels[:, :100] = 1
     mask.labels[250, 250] = 2
     mask.labels[:, 100:120] = 255
+    packed = PackedMask(mask)
     rng = np.random.default_rng(0)
     rare = 0
     for _ in range(400):
-        top, left = Tiles(32, 1.0).draw(mask, rng)
+        top, left = Tiles(32, 1.0).draw(packed, rng)
         rare += (mask.labels[top : top + 32, left : left + 32] == 2).any()
     assert 160 < rare < 240
 
@@ -136,6 +139,26 @@ def test_cut_fills_what_lies_outside(start, rng):
     top, left = start
     expected = np.pad(values, 100, constant_values=255)[top + 100 : top + 132, left + 100 : left + 132]
     np.testing.assert_array_equal(cut(values, top, left, 32, 255), expected)
+
+
+@pytest.mark.parametrize("has_grey", [False, True])
+@pytest.mark.parametrize("start", [(-7, 5), (3, -2), (250, 60), (600, 0), (0, 290), (511, 100), (-60, -60)])
+def test_a_packed_mask_gives_any_part_back(has_grey, start, rng):
+    labels, grey = rng.integers(0, 3, (2, 620, 310), dtype=np.uint8)
+    mask = PackedMask(Mask(labels, grey if has_grey else None))
+    np.testing.assert_array_equal(mask.labels(), labels)
+    part = mask.cut(*start, 32)
+    np.testing.assert_array_equal(part.labels, cut(labels, *start, 32, 255))
+    assert (part.grey is not None) == has_grey
+    if has_grey:
+        np.testing.assert_array_equal(part.grey, cut(grey, *start, 32, 0))
+    assert all((labels.ravel()[pixels] == label).all() for label, pixels in zip((1, 2), mask.pixels, strict=True))
+
+
+def test_a_packed_mask_takes_little_memory():
+    labels = np.zeros((4000, 4000), np.uint8)
+    labels[:, 2000:2003] = 1
+    assert PackedMask(Mask(labels)).nbytes < labels.nbytes / 50
 
 
 @pytest.mark.parametrize("kept", [0, 1 << 28])

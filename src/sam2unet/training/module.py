@@ -17,9 +17,9 @@ from ..network import SAM2UNet, deep_supervision_loss, dice_loss, structure_loss
 from ..prediction import Views
 from ..weights import cast_frozen_to_bf16
 from .loading import RunLength
+from .packed_mask import PackedMask
 from .recipe import Recipe
 from .samples import Preprocessing
-from .tiles import cut_mask
 from .validation_scores import ValidationScores
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -162,13 +162,13 @@ class SegmentationModule(pl.LightningModule):
         card = self.model.card
         options = Preprocessing(card.size, card.mean, card.std, card.classes)
         views = Views().of(Image.fromarray(image.cpu().numpy()), card)
-        mask, side = Mask(labels.cpu().numpy()), card.tile or 0
+        mask, side = PackedMask(Mask(labels.cpu().numpy())), card.tile or 0
         merged = np.zeros((card.classes, *labels.shape), np.float32)
         losses = []
         for row in range(len(views.grid.rows.starts)):
             tiles = torch.from_numpy(views.render(row)[0]).permute(0, 3, 1, 2)
             boxes = views.grid.boxes(row)
-            targets = torch.stack([options.resize_mask(cut_mask(mask, top, left, side), card.size)
+            targets = torch.stack([options.resize_mask(mask.cut(top, left, side), card.size)
                                    for left, top, _, _ in boxes])  # fmt: skip
             logits = []
             for part in (slice(i, i + self.recipe.batch_size) for i in range(0, len(boxes), self.recipe.batch_size)):

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..card import IGNORED
 from ..data import Mask, Pair, image_size, read_box, read_image, read_mask
 from .augmentation import Augment
+from .packed_mask import PackedMask, cut
 from .samples import Preprocessing, SampleKey
 
-T = TypeVar("T", NDArray[np.uint8], Mask)
+T = TypeVar("T", NDArray[np.uint8], PackedMask)
 CACHE_BYTES = 1 << 28
 """Decoded images and masks that a process that loads tiles keeps in memory, in bytes."""
 
@@ -30,52 +30,24 @@ class Tiles:
     object_share: float
     """Fraction of the tiles that contain a pixel of the object drawn at random; the others lie anywhere."""
 
-    def draw(self, mask: Mask, rng: np.random.Generator) -> tuple[int, int]:
+    def draw(self, mask: PackedMask, rng: np.random.Generator) -> tuple[int, int]:
         """Return (top, left) of a tile, negative where the image is smaller than a tile.
 
         Tiles are drawn around objects as nnU-Net does (Isensee et al., Nature Methods 2021): of several classes in an
         image each is as likely.
         """
-        around = rng.random() < self.object_share
-        pixel = _object_pixel(mask, rng) if around else None
-        return tuple(  # type: ignore[return-value]
-            self._start(length, None if pixel is None else pixel[axis], rng)
-            for axis, length in enumerate(mask.labels.shape)
-        )
+        pixel: tuple[int | None, int | None] = (None, None)
+        if rng.random() < self.object_share and mask.pixels:
+            of_class = mask.pixels[rng.integers(len(mask.pixels))]
+            row, column = divmod(int(of_class[rng.integers(len(of_class))]), mask.shape[1])
+            pixel = row, column
+        return self._start(mask.shape[0], pixel[0], rng), self._start(mask.shape[1], pixel[1], rng)
 
     def _start(self, length: int, inside: int | None, rng: np.random.Generator) -> int:
         lowest, highest = sorted((0, length - self.side))
         if inside is not None:
             lowest, highest = max(lowest, inside - self.side + 1), min(highest, inside)
-        return int(rng.integers(lowest, max(lowest, highest) + 1))
-
-
-def _object_pixel(mask: Mask, rng: np.random.Generator) -> tuple[int, int] | None:
-    """Draw a pixel (row, column) of the object; None if there is none."""
-    labels = mask.labels
-    present = np.setdiff1d(np.flatnonzero(np.bincount(labels.ravel())), (0, IGNORED))
-    if not len(present):
-        return None
-    pixels = np.flatnonzero(labels == rng.choice(present))
-    row, column = divmod(int(pixels[rng.integers(len(pixels))]), labels.shape[1])
-    return row, column
-
-
-def cut(values: NDArray[np.uint8], top: int, left: int, side: int, fill: int | tuple[int, ...]) -> NDArray[np.uint8]:
-    """Copy a square of `side` out of (H, W, ...); what lies outside is `fill`."""
-    result = np.empty((side, side, *values.shape[2:]), values.dtype)
-    result[:] = fill
-    rows, columns = (slice(max(0, start), max(0, start + side)) for start in (top, left))
-    inside = values[rows, columns]
-    y, x = max(0, -top), max(0, -left)
-    result[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return result
-
-
-def cut_mask(mask: Mask, top: int, left: int, side: int) -> Mask:
-    """Copy a square out of a mask; what lies outside is ignored."""
-    labels = cut(mask.labels, top, left, side, IGNORED)
-    return Mask(labels, None if mask.grey is None else cut(mask.grey, top, left, side, 0))
+        return int(rng.integers(lowest, highest + 1))
 
 
 class _Files:
@@ -93,13 +65,13 @@ class _Files:
         """Return an image, (H, W, 3)."""
         return self._keep(("image", index), self._read_image)
 
-    def mask(self, index: int) -> Mask:
+    def mask(self, index: int) -> PackedMask:
         """Return a mask, of its image's size."""
         return self._keep(("mask", index), self._read_mask)
 
     def cut(self, index: int, top: int, left: int, side: int, fill: tuple[int, ...]) -> NDArray[np.uint8]:
         """Copy a square out of an image, as `cut` does; of some formats no more than that is decoded."""
-        height, width = self.mask(index).labels.shape
+        height, width = self.mask(index).shape
         is_inside = 0 <= top <= height - side and 0 <= left <= width - side
         if is_inside and ("image", index) not in self._kept and 3 * height * width > CACHE_BYTES - self._bytes:
             options = self.preprocessing
@@ -112,12 +84,10 @@ class _Files:
     def _keep(self, key: tuple[str, int], read: Callable[[int], T]) -> T:
         if key not in self._kept:
             value = read(key[1])
-            arrays = [value] if isinstance(value, np.ndarray) else [value.labels, value.grey]
-            size = sum(0 if array is None else array.nbytes for array in arrays)
-            if self._bytes + size > CACHE_BYTES:
+            if self._bytes + value.nbytes > CACHE_BYTES:
                 return value
             self._kept[key] = value
-            self._bytes += size
+            self._bytes += value.nbytes
         kept: T = self._kept[key]
         return kept
 
@@ -126,11 +96,11 @@ class _Files:
         image = read_image(self.pairs[index].image, options.normalise_range, ignore_exif=options.ignore_exif)
         return np.asarray(image)
 
-    def _read_mask(self, index: int) -> Mask:
+    def _read_mask(self, index: int) -> PackedMask:
         pair, options = self.pairs[index], self.preprocessing
         mask = read_mask(pair.mask, options.reading, options.classes, options.ignore_exif)
         width, height = image_size(pair.image, ignore_exif=options.ignore_exif)
-        return resized_mask(mask, (height, width))
+        return PackedMask(resized_mask(mask, (height, width)))
 
 
 def resized_mask(mask: Mask, size: tuple[int, int]) -> Mask:
@@ -177,7 +147,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor, int]]):
         top, left = self.tiles.draw(mask, rng)
         tile = self._files.cut(key.pair_index, top, left, side, preprocessing.mean_colour)
         image = preprocessing.pixels(Image.fromarray(tile), key.size)
-        target = preprocessing.resize_mask(cut_mask(mask, top, left, side), key.size)
+        target = preprocessing.resize_mask(mask.cut(top, left, side), key.size)
         for augment in self.augmentations:
             image, target = augment(image, target, rng)
         return preprocessing.normalise(image), target, key.pair_index
@@ -200,4 +170,4 @@ class WholeImageDataset(Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor, int]:
         image, mask = self._files.image(key.pair_index), self._files.mask(key.pair_index)
-        return torch.from_numpy(image.copy()), torch.from_numpy(mask.labels.copy()), key.pair_index
+        return torch.from_numpy(image.copy()), torch.from_numpy(mask.labels().copy()), key.pair_index
