@@ -86,11 +86,32 @@ def test_what_is_given_is_not_planned():
     for changes, expected in (
         ({"trunk": "small", "lr": 5e-4}, {"trunk": "small", "lr": 5e-4}),
         ({"size": 512}, {"size": 512, "tile": None, "loss": "structure"}),
-        ({"tile": 64}, {"tile": 64, "loss": "dice"}),
+        ({"tile": 64}, {"tile": 64, "tile_zoom": 1, "loss": "dice"}),
+        ({"tile": 100}, {"tile": 100, "tile_zoom": 0.96}),
+        ({"tile": 64, "tile_zoom": 3}, {"tile": 64, "tile_zoom": 3}),
         ({"epochs": 7}, {"epochs": 7, "steps": None}),
         ({"steps": 70}, {"epochs": None, "steps": 70}),
     ):
         assert {key: getattr(planned(changes), key) for key in expected} == expected
+
+
+def test_lines_of_a_pixel_are_enlarged():
+    values = make_plan(Look(20, (500, 500), 1.2, False), load_recipe("auto")).values
+    assert (values["tile"], values["tile_zoom"]) == (64, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "size", "thickness", "sentence"),
+    [({"tile": 512}, (256, 200), 3, "most images are smaller than a tile: use a tile of 256 or less"),
+     ({"size": 352}, (3000, 2000), 4, "thinner than a pixel there: use tiles, or a larger size"),
+     ({"tile": 128, "tile_zoom": 0.25}, (3000, 2000), 2, "use a tile_zoom of 0.5 or more")],
+)  # fmt: skip
+def test_a_plan_says_what_will_not_work(changes, size, thickness, sentence):
+    reasons = make_plan(Look(20, size, thickness, False), load_recipe("auto", changes)).reasons
+    assert any(f"warning: {sentence}" in reason or sentence in reason for reason in reasons)
+    assert not any(
+        "warning" in reason for reason in make_plan(Look(20, size, thickness, False), load_recipe("auto")).reasons
+    )
 
 
 def test_a_recipe_of_ones_own_may_leave_keys_to_the_plan(tmp_path):

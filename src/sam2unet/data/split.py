@@ -75,8 +75,13 @@ def hold_out(
     if len(groups) == 1 and group is None:
         groups = {str(index): [pair] for index, pair in enumerate(pairs)}  # the pages of a single file
     if len(groups) < 2:
-        unit = "pair" if group is None else f"group (by {group})"
-        raise InputError(f"only {len(groups)} {unit} in {len(pairs)} pairs: holding some out needs two or more")
+        if group is not None:
+            raise InputError(
+                f"only {len(groups)} group (by {group}) in {len(pairs)} pairs: holding some out needs two or more"
+            )
+        raise InputError(
+            f"only {len(pairs)} pair: one is held out, so two or more are needed: add a pair, or cut this one in two"
+        )
     names = sorted(groups)
     random.Random(seed).shuffle(names)
     held: set[str] = set()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..card import IGNORED, Card
+from ..card import IGNORED, Card, nearest_multiple
 from ..data import DataCheck, MaskReading, Pair, object_thickness, read_mask
 from .recipe import Recipe
 
@@ -18,8 +18,11 @@ THIN = 8.0
 """Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: two cells of the
 published decoder, which has one logit for 4x4 pixels."""
 MIN_THICKNESS = 2.0
-"""Thickness in pixels of the network's input that tiles are enlarged to, if they can be."""
-MAX_ZOOM = 4.0
+"""Thickness in pixels below which tiles are shown twice as large."""
+TILE_INPUT = 128
+"""Side of the network's input that shows a tile, in pixels: small, so that a step is short and shows many images."""
+MIN_STEPS, MIN_PASSES = 2000, 20
+"""Least optimizer steps, and least passes over the data, of a run on whole images."""
 TILED: dict[str, Any] = {
     "detail": 16, "loss": "dice", "batch_size": 8, "steps": 3000, "object_share": 0.33, "flip_horizontal": 0.5,
     "flip_vertical": 0.5, "quarter_turns": 0.5, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
@@ -112,7 +115,7 @@ def make_plan(look: Look, recipe: Recipe, start: Card | None = None) -> Plan:
     """
     in_tiles = look.shown_thickness < THIN if "tile" in recipe.plan else bool(recipe.tile)  # false for nan
     described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
-    plan = _plan_tiles(look) if in_tiles else _plan_whole_images(look)
+    plan = _plan_tiles(look, recipe) if in_tiles else _plan_whole_images(look, recipe)
     plan.reasons.insert(0, f"objects are {described}" if look.thickness == look.thickness else "no mask has an object")
     if start:
         plan.values |= {"trunk": start.trunk, "detail": start.detail, "tile": start.tile, "tile_zoom": start.tile_zoom}
@@ -127,18 +130,27 @@ def make_plan(look: Look, recipe: Recipe, start: Card | None = None) -> Plan:
     return plan
 
 
-def _plan_tiles(look: Look) -> Plan:
-    zoom = min(MAX_ZOOM, max(1.0, MIN_THICKNESS / look.thickness))
-    side = 128 if zoom <= 1 else 64
-    zoom = 1.0 if zoom <= 1 else 2.0
-    values = TILED | {"tile": side, "tile_zoom": zoom}
-    return Plan(values, [f"thin: tiles of {side} pixels, shown {zoom:g} times as large; decoded to single pixels"])
+def _plan_tiles(look: Look, recipe: Recipe) -> Plan:
+    wanted = 2.0 if look.thickness < MIN_THICKNESS else 1.0
+    side = recipe.tile or round(TILE_INPUT / wanted)
+    zoom = recipe.tile_zoom if "tile_zoom" not in recipe.plan else nearest_multiple(side * wanted) / side
+    reasons = [f"thin, so tiles of {side} pixels, shown {zoom:.3g} times as large and decoded to single pixels"]
+    if look.thickness * zoom < 1:
+        reasons.append(
+            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / look.thickness:.1g} or more"
+        )
+    if side > max(look.size):
+        reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(look.size)} or less")
+    return Plan(TILED | {"tile": side, "tile_zoom": zoom}, reasons)
 
 
-def _plan_whole_images(look: Look) -> Plan:
-    passes = 20 * look.num_pairs // 4
-    values = WHOLE | {"steps": max(2000, passes)}
-    return Plan(values, [f"whole images at {WHOLE_SIZE} pixels"])
+def _plan_whole_images(look: Look, recipe: Recipe) -> Plan:
+    size = (WHOLE_SIZE, WHOLE_SIZE) if "size" in recipe.plan else recipe.height_width
+    reasons = [f"whole images at {size[0]}x{size[1]} pixels"]
+    if look.thickness * min(size[0] / look.size[0], size[1] / look.size[1]) < 1:
+        reasons.append("warning: objects are thinner than a pixel there: use tiles, or a larger size")
+    steps = max(MIN_STEPS, MIN_PASSES * look.num_pairs // WHOLE["batch_size"])
+    return Plan(WHOLE | {"steps": steps}, reasons)
 
 
 def describe_plan(plan: Plan, before: Recipe, after: Recipe) -> str:

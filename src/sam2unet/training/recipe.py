@@ -139,7 +139,7 @@ class Recipe(BaseModel):
     def _check_ranges(self) -> "Recipe":
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps, and set the other to null")
-        if self.tile:
+        if self.tile and "tile_zoom" not in self.plan:
             side = self.tile * self.tile_zoom
             if abs(side - nearest_multiple(side)) > 0.5:
                 nearest = nearest_multiple(side) / self.tile_zoom
