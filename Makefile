@@ -45,7 +45,7 @@ bounds: .venv/tests
 	@touch $@
 
 .venv/tests: .venv/package
-	$(INSTALL) -e '.[openvino,onnx,heic,medical,serve,docs,dev]'
+	$(INSTALL) -e '.[openvino,onnx,heic,medical,serve,docs,peers,dev]'
 	@touch $@
 
 clean:

@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224, help="height and width of the network's input")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder of the runs")
     add_json_option(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def sam2unet(*arguments: Any) -> None:

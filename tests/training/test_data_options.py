@@ -78,3 +78,16 @@ def test_a_resumed_run_reads_the_masks_as_before(retinas, tmp_path):
     first = train(retinas, out=tmp_path / "run", device="cpu", **changes)
     assert load_model(first.best).card.mask_values == "#000000:0,#808080:1,#ffffff:2"
     assert train(resume=tmp_path / "run", device="cpu").metrics == first.metrics
+
+
+def test_a_list_of_pairs_says_what_to_train_on(retinas, tmp_path, run, monkeypatch):
+    rows = [f"images/{i}.png,mask/{i}.png,{'test' if i == 3 else 'train'}" for i in range(4)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,mask,split", *rows]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    settings = [f"--set={key}={value}" for key, value in (SHORT | {"epochs": 1}).items()]
+    result = run("train", retinas, "--pairs", "pairs.csv", "--out", "run", "--device", "cpu", *settings)
+    assert result.code == 0, result.err
+    assert "Training on 2 pairs at 64x64, validating on 1" in result.err
+    monkeypatch.chdir(retinas)  # the recipe names the list absolutely
+    assert run("train", "--resume", tmp_path / "run").code == 0
+    assert load_recipe(tmp_path / "run/recipe.yaml").pairs == str(tmp_path / "pairs.csv")

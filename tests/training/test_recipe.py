@@ -11,7 +11,8 @@ from sam2unet.training.recipe import PLANNED, save_recipe
 from sam2unet.weights import save_model
 
 GENERAL = {
-    "plan": [], "trunk": "tiny", "trunk_weights": "auto", "start_from": None, "train_trunk": "auto", "adapter_init": "published",
+    "plan": [],
+    "trunk": "tiny", "trunk_weights": "auto", "start_from": None, "train_trunk": "auto", "adapter_init": "published",
     "classes": 1, "class_names": [], "class_weights": [], "seed": 0, "epochs": 20, "steps": None,
     "epoch_steps": 100, "batch_size": 4, "accumulate": 1, "size": 352, "tile": None, "tile_zoom": 1.0,
     "tile_overlap": 0.25, "object_share": 0.33, "detail": 0,

@@ -35,6 +35,11 @@ def _reject_bool(value: Any) -> Any:
     return value
 
 
+def _path_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+Text = Annotated[str, BeforeValidator(_path_as_text)]
 Whole = Annotated[int, BeforeValidator(_reject_bool)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -59,8 +64,8 @@ class Recipe(BaseModel):
 
     plan: list[Annotated[str, AfterValidator(_known_planned)]]
     trunk: Annotated[str, AfterValidator(_known_trunk)]
-    trunk_weights: str
-    start_from: str | None
+    trunk_weights: Text
+    start_from: Text | None
     train_trunk: Literal["auto", "none", "all"] | Annotated[Whole, Field(ge=1)]
     adapter_init: AdapterInit
     detail: Annotated[Whole, Field(ge=0, le=256)]
@@ -95,8 +100,8 @@ class Recipe(BaseModel):
     save_minutes: Annotated[float, Field(ge=0)]
     images: str | None
     masks: str | None
-    pairs: str | None
-    mask_values: str | None
+    pairs: Text | None
+    mask_values: Text | None
     instances: bool
     layers: Annotated[Whole, Field(ge=0)] | None
     crowds: Literal["object", "ignore"]
@@ -165,7 +170,8 @@ class Recipe(BaseModel):
         """How the data is found and read."""
         names = {field.name for field in dataclasses.fields(DataOptions)}
         values = {key: value for key, value in self if key in names}
-        return DataOptions(**values | {"class_names": tuple(self.class_names)})
+        pairs = Path(self.pairs) if self.pairs else None
+        return DataOptions(**values | {"class_names": tuple(self.class_names), "pairs": pairs})
 
     @property
     def height_width(self) -> tuple[int, int]:
