@@ -31,6 +31,9 @@ OPTIONS = {
         "--trunk": "the first choice to make, between speed and quality",
         "--trunk-weights": "official weights are not in the package, and may be on a machine without network",
         "--epochs": "short for --set epochs=",
+        "--steps": "short for --set steps=, the length that suits small sets",
+        "--tile": "short for --set tile=, what thin objects need first",
+        "--dry-run": "what would be trained on what, and how long it would take, before an hour is spent",
         "--batch-size": "short for --set batch_size=, what memory allows",
         "--size": "short for --set size=",
         "--lr": "short for --set lr=",
@@ -116,6 +119,7 @@ OPTIONS = {
         "--side": "image size",
         "--seed": "other scenes",
         "--kinds": "to try several classes",
+        "--kind": "to try thin objects",
     },
     "data split": DATA
     | {
