@@ -66,3 +66,13 @@ def test_check_size_names_wrong_sizes_and_the_nearest_ones(height, width, named)
     with pytest.raises(ValueError, match="multiples of 32") as caught:
         check_size(height, width)
     assert str(caught.value).endswith(f": {named}")
+
+
+def test_another_size_keeps_the_zoom_of_tiles():
+    card = Card("tiny", size=(128, 128), tile=64)
+    assert (card.with_size((192, 192)).tile, card.with_size((192, 192)).tile_zoom) == (96, 2)
+    assert Card("tiny").with_size((64, 96)) == Card("tiny", size=(64, 96))
+    with pytest.raises(ValueError, match="square tiles"):
+        card.with_size((64, 96))
+    with pytest.raises(ValueError, match="multiples of 32"):
+        card.with_size((50, 50))

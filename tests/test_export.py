@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from sam2unet import Predictor
 from sam2unet.errors import InputError
 from sam2unet.export import export_model, exported_files
 from sam2unet.graph import GraphMetadata, network_graph
@@ -146,3 +147,17 @@ def test_files_that_cannot_be_used_are_refused_in_one_sentence(change, message, 
         runtime(file)
     assert str(caught.value).startswith(str(file))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_an_exported_file_predicts_in_tiles_as_its_model_does(format, network, tmp_path, photo):
+    model = network(detail=4)
+    model.card = replace(model.card, tile=32, tile_overlap=0.5, size=(64, 64))
+    image = photo(50, 70)
+    expected = Predictor(model, "cpu", "torch", "float32").predict(image).probability
+    file = export_model(model, tmp_path, "m", format)
+    predictor = Predictor(file, "cpu", precision="float32")
+    assert (predictor.views.tile, predictor.views.overlap) == (32, 0.5)
+    np.testing.assert_allclose(predictor.predict(image).probability, expected, atol=1e-4)
+    larger = Predictor(export_model(model, tmp_path, "larger", format, size=(96, 96)), "cpu")
+    assert (larger.views.tile, larger.card.tile_zoom) == (48, 2)

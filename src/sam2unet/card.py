@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 STRIDE = 32
@@ -50,6 +50,17 @@ class Card:
     def tile_zoom(self) -> float:
         """Pixels of the network's input per pixel of a tile; 1 without tiles."""
         return self.size[0] / self.tile if self.tile else 1.0
+
+    def with_size(self, size: tuple[int, int]) -> "Card":
+        """Return the card for another size of the network's input; tiles grow with it, so that their zoom is kept.
+
+        Raises:
+            ValueError: the size is not of multiples of 32, or not square for a network of tiles.
+        """
+        check_size(*size)
+        if self.tile and size[0] != size[1]:
+            raise ValueError(f"size is {size[0]}x{size[1]}: the model was trained on square tiles")
+        return replace(self, size=size, tile=round(size[0] / self.tile_zoom) if self.tile else None)
 
     def to_json(self) -> str:
         """Return the text stored in files."""

@@ -1,6 +1,5 @@
 """Exporting a network to a file, which is kept only if it computes what the network computes."""
 
-import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from . import graph
-from .card import check_size
 from .errors import InputError
 from .graph import KEY, GraphMetadata
 from .runtime import OnnxRuntime, OpenVINORuntime, Runtime, openvino_core, probabilities
@@ -69,9 +67,8 @@ def export_model(  # noqa: PLR0913, the options of a file's format are independe
     for file in files:
         if file.exists() and not overwrite:
             raise InputError(f"{file} exists already: choose another folder, or overwrite it", "out", "overwrite")
-    card = dataclasses.replace(model.card, size=size or model.card.size)
     try:
-        check_size(*card.size)
+        card = model.card.with_size(size or model.card.size)
     except ValueError as error:
         raise InputError(str(error), "size") from error
     metadata = GraphMetadata(card, uint8_input, probability)

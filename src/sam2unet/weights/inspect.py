@@ -32,7 +32,9 @@ def inspect_file(path: str | Path) -> dict[str, str]:
             "kind": f"model of sam2unet {header.get('version')}", "trunk": card.trunk,
             "frozen trunk": header.get("trunk_source", "") if header.get("trunk_source") != "null" else "in the file",
             "classes": str(card.classes), "class names": ", ".join(card.class_names) or "–",
-            "size": "{}x{}".format(*card.size), "mean, std": f"{card.mean}, {card.std}",
+            "size": "{}x{}".format(*card.size), "tile": f"{card.tile} pixels" if card.tile else "whole images",
+            "detail branch": f"{card.detail} channels" if card.detail else "none",
+            "mean, std": f"{card.mean}, {card.std}",
             "threshold": f"{card.threshold:g}", "metrics": str(card.metrics), "recipe": str(card.recipe), **facts,
         }  # fmt: skip
     if "encoder.patch_embed.proj.weight" in tensors:
