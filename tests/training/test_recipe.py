@@ -18,7 +18,7 @@ GENERAL = {
     "tile_overlap": 0.25, "object_share": 0.33, "detail": 0,
     "multi_scale": [1.0], "lr": 1e-3, "trunk_lr": 1e-4, "lr_schedule": "step", "min_lr": 1e-7,
     "warmup": 0.05, "weight_decay": 5e-4, "clip_norm": 1.0, "ema": None, "loss": "structure",
-    "weighted_bce": False, "side_weight": 1.0, "precision": "auto",
+    "weighted_bce": False, "precision": "auto",
     "activation_checkpointing": "auto", "workers": 2, "save_minutes": 5, "val_share": 0.15, "val_group": None,
     "flip_horizontal": 0, "flip_vertical": 0, "quarter_turns": 0,
     "rotation": 0, "zoom": (1.0, 1.0), "crop": 1.0, "colour": 0, "blur": 0,

@@ -151,10 +151,7 @@ def iou_loss(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def deep_supervision_loss(
-    outputs: Sequence[Tensor],
-    target: Tensor,
-    loss: Callable[[Tensor, Tensor], Tensor] = structure_loss,
-    side_weight: float = 1.0,
+    outputs: Sequence[Tensor], target: Tensor, loss: Callable[[Tensor, Tensor], Tensor] = structure_loss
 ) -> Tensor:
     """Sum a loss over all outputs of the network.
 
@@ -162,10 +159,8 @@ def deep_supervision_loss(
         outputs: logits (B, classes, H, W) of each output, as the network returns them with `deep_supervision`.
         target: see `structure_loss`.
         loss: a function of (logits, target) that returns a scalar.
-        side_weight: weight of all outputs but the first.
 
     Returns:
         A scalar.
     """
-    main, *sides = (loss(logits, target) for logits in outputs)
-    return torch.stack([main, *(side_weight * side for side in sides)]).sum()
+    return torch.stack([loss(logits, target) for logits in outputs]).sum()

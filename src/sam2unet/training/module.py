@@ -78,7 +78,7 @@ class SegmentationModule(pl.LightningModule):
         """Sum the losses of the outputs, computed in the target's dtype but at least in float32."""
         dtype = torch.promote_types(target.dtype if target.is_floating_point() else torch.float32, torch.float32)
         with torch.autocast(target.device.type, enabled=False):
-            return deep_supervision_loss([x.to(dtype) for x in outputs], target, self.loss, self.recipe.side_weight)
+            return deep_supervision_loss([x.to(dtype) for x in outputs], target, self.loss)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed torch, so that a loss that draws random numbers depends on seed, epoch and batch alone."""

@@ -25,14 +25,13 @@ MIN_STEPS, MIN_PASSES = 2000, 20
 """Least optimizer steps, and least passes over the data, of a run on whole images."""
 TILED: dict[str, Any] = {
     "detail": 16, "loss": "dice", "batch_size": 8, "steps": 3000, "object_share": 0.33, "flip_horizontal": 0.5,
-    "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2, "side_weight": 0.25, "lr": 1e-3, "trunk_lr": 1e-4,
+    "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
 }  # fmt: skip
 """Thin objects: where the pixels go matters more than anything else, then the loss, then that nothing is shown twice
 alike. Such objects have no up and down, so tiles are turned."""
 WHOLE: dict[str, Any] = {
     "tile": None, "size": WHOLE_SIZE, "detail": 0, "loss": "structure", "batch_size": 4, "object_share": 0.0,
-    "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2, "side_weight": 1.0, "lr": 1e-3,
-    "trunk_lr": 1e-4,
+    "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
 }  # fmt: skip
 
 

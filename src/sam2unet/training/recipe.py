@@ -49,7 +49,7 @@ RENAMED = {"recompute": "activation_checkpointing", "stretch": "normalise_range"
 """Keys of recipes written by 0.1, and their names today."""
 PLANNED = (
     "trunk", "size", "tile", "tile_zoom", "object_share", "detail", "steps", "batch_size", "lr", "trunk_lr", "loss",
-    "side_weight", "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
+    "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
 )  # fmt: skip
 """Keys that can be left to a look at the data; see `plan`."""
 AUGMENTATION = (
@@ -94,7 +94,6 @@ class Recipe(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None
     loss: Literal["structure", "dice"]
     weighted_bce: bool
-    side_weight: Fraction
     precision: Literal["auto", "32-true", "bf16-mixed"]
     activation_checkpointing: Literal["auto"] | Fraction
     workers: Annotated[Whole, Field(ge=0)]
