@@ -73,7 +73,7 @@ def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
     recipe = planned_recipe(load_recipe("auto"), plan.values)
     assert recipe.plan == []
     assert plan.reasons
-    assert bool(recipe.tile) == (thickness * 352 / max(size) < 8)
+    assert bool(recipe.tile) == (thickness * 352 / max(size) < 16)
     assert (recipe.trunk == "nano") == (not has_trunk_weights)
 
 

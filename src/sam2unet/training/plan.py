@@ -14,9 +14,10 @@ MAX_MASKS = 64
 """Masks whose objects are measured; evenly spread over the training pairs."""
 WHOLE_SIZE = 352
 """Size at which whole images are shown, as published."""
-THIN = 8.0
-"""Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: two cells of the
-published decoder, which has one logit for 4x4 pixels."""
+THIN = 16.0
+"""Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: four cells of the
+published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels; on polyps, of 50, nothing is
+gained by them that the lost surroundings would not cost."""
 MIN_THICKNESS = 2.0
 """Thickness in pixels below which tiles are shown twice as large."""
 TILE_INPUT = 128
