@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import math
 import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from PIL import Image
 from results import report
 
 CALIBRATION_STEPS = 100
-HEAD = ["set", "minutes", "ours", "plain U-Net", "difference", "steps of ours", "steps of the U-Net"]
+PEER = "unet"
+"""Name of the run of the plain U-Net."""
 
 
 def sam2unet(*arguments: Any) -> None:
@@ -27,10 +28,12 @@ def sam2unet(*arguments: Any) -> None:
         sys.exit(done.stderr)
 
 
-def train_ours(pairs: Path, minutes: float, seed: int, out: Path, changes: list[str]) -> dict[str, Any]:
-    """Train for about so many minutes, validation included, with no options but `changes`; write OUT/INDEX.png."""
+def train_ours(
+    pairs: Path, minutes: float, seed: int, out: Path, recipe: str = "auto", changes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train for about so many minutes, validation included, and write OUT/INDEX.png for each test image."""
     settings = [word for change in changes for word in ("--set", change)]
-    data = [pairs.parent, "--pairs", pairs, "--seed", seed, "--trunk-weights", "none", *settings]
+    data = [pairs.parent, "--pairs", pairs, "--recipe", recipe, "--seed", seed, "--trunk-weights", "none", *settings]
     epochs = []
     steps = CALIBRATION_STEPS
     for folder in (out.with_name(f"{out.name} calibration"), out.with_name(f"{out.name} run")):
@@ -68,35 +71,39 @@ def mean_dice(pairs: Path, masks: Path) -> float:
     return statistics.mean(scores)
 
 
+def train_run(run: str, pairs: Path, minutes: float, seed: int, out: Path) -> dict[str, Any]:
+    """Train a run, "unet" or RECIPE:KEY=VALUE;..., and score it."""
+    shutil.rmtree(out, ignore_errors=True)
+    recipe, _, changes = run.partition(":")
+    if run == PEER:
+        result = train_peer(pairs, minutes, seed, out)
+    else:
+        result = train_ours(pairs, minutes, seed, out, recipe, [change for change in changes.split(";") if change])
+    return result | {"seed": seed, "dice": mean_dice(pairs, out)}
+
+
 def compare(options: argparse.Namespace) -> None:
-    """Train both on each set, for each number of minutes and each seed, and report after each pair of runs."""
+    """Train the runs on each set, for each number of minutes and each seed in turns, and report after each round."""
     options.out.mkdir(parents=True, exist_ok=True)
+    runs = options.runs or ["auto", PEER]
+    head = ["set", "minutes", *("plain U-Net" if run == PEER else f"`{run}`" for run in runs)]
     rows: list[list[str]] = []
     figures: list[dict[str, Any]] = []
     for name in options.sets or SETS:
         pairs = write_list(name, options.data, options.out)
         for minutes in options.minutes:
-            runs: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []}
+            found: dict[str, list[dict[str, Any]]] = {run: [] for run in runs}
             for seed in options.seeds:
-                for side in runs:
-                    out = options.out / f"{name} {minutes:g} {seed} {side}"
-                    shutil.rmtree(out, ignore_errors=True)
-                    print(out.name, file=sys.stderr, flush=True)
-                    run = (
-                        train_ours(pairs, minutes, seed, out, options.set)
-                        if side == "ours"
-                        else train_peer(pairs, minutes, seed, out)
-                    )
-                    runs[side].append(run | {"seed": seed, "dice": mean_dice(pairs, out)})
-            figures.append({"set": name, "minutes": minutes, **runs})
-            rows.append(table_row(name, minutes, runs))
-            report(HEAD, rows, {"rows": figures}, options.json)
+                for run in runs:
+                    folder = f"{name} {minutes:g} {seed} {run}".replace("/", "_").replace(":", " ")
+                    print(folder, file=sys.stderr, flush=True)
+                    found[run].append(train_run(run, pairs, minutes, seed, options.out / folder))
+            figures.append({"set": name, "minutes": minutes, "runs": found})
+            rows.append([name, f"{minutes:g}", *map(format_cell, found.values())])
+            report(head, rows, {"rows": figures}, options.json)
 
 
-def table_row(name: str, minutes: float, runs: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """The Dice of each seed and the difference of the means, in points."""
-    scores = {side: [run["dice"] for run in found] for side, found in runs.items()}
-    difference = 100 * (statistics.mean(scores["ours"]) - statistics.mean(scores["peer"]))
-    steps = ["{:.0f}".format(statistics.mean(run["steps"] for run in found)) for found in runs.values()]
-    dice = [", ".join(f"{value:.3f}" for value in found) for found in scores.values()]
-    return [name, f"{minutes:g}", *dice, f"{difference:+.1f}" if not math.isnan(difference) else "–", *steps]
+def format_cell(found: list[dict[str, Any]]) -> str:
+    """The Dice of each seed, and the mean number of steps."""
+    dice = ", ".join(f"{run['dice']:.3f}" for run in found)
+    return f"{dice} ({statistics.mean(run['steps'] for run in found):.0f} steps)"

@@ -4,13 +4,14 @@
     python speed/quality.py DATA --minutes 5 general "general:ema=null" "general:multi_scale=[1.0];warmup=0"
 
     python speed/quality.py DATA --peer --minutes 5 15 --seeds 0 1
+    python speed/quality.py DATA --peer --minutes 5 --sets drive auto "auto:detail=0" "auto:loss=structure"
 
 A run is a recipe with changed keys, `NAME:KEY=VALUE;...`. DATA has train/ and test/. Each run first trains for two
 epochs to see how long one takes here, then anew for as many as fit in the minutes. No pretrained trunk is used.
 
 With --peer, `train` as it ships is compared with MONAI's BasicUNet on patches (pip install 'sam2unet[peers]'), on the
 sets of peer_sets.py below DATA: each in a process of its own, in turns, for the same wall time, which counts training
-and validation. Dice is the mean over the test images at threshold 0.5.
+and validation. Dice is the mean over the test images at threshold 0.5. Without runs these are auto and unet.
 """
 
 import argparse
@@ -46,7 +47,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peer", action="store_true", help="compare with a plain U-Net")
     parser.add_argument("--sets", nargs="+", choices=SETS, help="sets of --peer")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of --peer")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of ours; --peer")
     parser.add_argument("--epochs", type=int, help="epochs of a run, in place of minutes")
     parser.add_argument("--trunk", default="tiny", help="trunk of the network")
     parser.add_argument("--size", type=int, default=224, help="height and width of the network's input")

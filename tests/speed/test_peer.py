@@ -79,30 +79,33 @@ def test_the_scores_are_those_of_the_masks(pairs, scenes, tmp_path):
     assert mean_dice(pairs, tmp_path / "masks") == pytest.approx(2 / 3)
 
 
-def test_ours_trains_for_the_time_that_a_calibration_tells(pairs, tmp_path, monkeypatch, run):
+@pytest.fixture
+def in_this_process(monkeypatch, run):
+    """Three starts of Python less; and a short calibration."""
     pytest.importorskip("monai")
     import peer
 
-    monkeypatch.setattr(peer, "CALIBRATION_STEPS", 2)
-
-    def in_this_process(*arguments):  # three starts less
+    def command(*arguments):
         result = run(*arguments)
         assert result.code == 0, result.err
 
-    monkeypatch.setattr(peer, "sam2unet", in_this_process)
-    result = peer.train_ours(
-        pairs, 0.01, 0, tmp_path / "ours", ["trunk=pico", "size=32", "workers=0", "epoch_steps=2", "batch_size=2"]
-    )
-    assert result["steps"] >= 1
-    assert len(list((tmp_path / "ours").iterdir())) == 3
+    monkeypatch.setattr(peer, "CALIBRATION_STEPS", 2)
+    monkeypatch.setattr(peer, "sam2unet", command)
 
 
-def test_a_row_shows_each_seed_and_the_difference_in_points():
-    pytest.importorskip("monai")
-    from peer import table_row
-
-    runs = {
-        "ours": [{"dice": 0.8, "steps": 90}, {"dice": 0.82, "steps": 110}],
-        "peer": [{"dice": 0.79, "steps": 50}, {"dice": 0.81, "steps": 50}],
-    }
-    assert table_row("drive", 5, runs) == ["drive", "5", "0.800, 0.820", "0.790, 0.810", "+1.0", "100", "50"]
+def test_each_run_is_a_column_with_its_scores(pairs, tmp_path, in_this_process, run_script, monkeypatch):
+    monkeypatch.setattr("peer.write_list", lambda name, root, out: pairs)
+    short = "auto:trunk=pico;size=32;workers=0;epoch_steps=2;batch_size=2"
+    result = run_script(
+        "quality", tmp_path, "--peer", "--minutes", "0.01", "--seeds", "3", "--sets", "nuclei", "--out",
+        tmp_path / "runs", "unet", short,
+    )  # fmt: skip
+    (row,), (figures,) = result["table"]["rows"], result["figures"]["rows"]
+    assert result["table"]["head"] == ["set", "minutes", "plain U-Net", f"`{short}`"]
+    assert row[:2] == ["nuclei", "0.01"]
+    for cell, (found,) in zip(row[2:], figures["runs"].values(), strict=True):
+        assert cell == f"{found['dice']:.3f} ({found['steps']} steps)"
+        assert found["seed"] == 3
+        assert 0 < found["minutes"] < 1
+    masks = tmp_path / "runs" / f"nuclei 0.01 3 {short}".replace(":", " ")
+    assert sorted(path.name for path in masks.iterdir()) == ["0.png", "1.png", "2.png"]

@@ -117,3 +117,20 @@ def test_colour_blur_and_noise_keep_the_mask_and_the_range():
         if "blur" in options:
             assert all(result.std() <= sharp.std() for result in others)
             assert min(float(result.std()) for result in others) < 0.6 * sharp.std()
+
+
+def test_colour_changes_what_it_says_and_no_more():
+    rng = np.random.default_rng(0)
+    grey = torch.linspace(0.3, 0.6, SIDE).expand(3, SIDE, SIDE)
+    red = torch.stack([torch.full((SIDE, SIDE), value) for value in (0.6, 0.4, 0.4)])
+    hues = []
+    for _ in range(50):
+        found = Augmentation(colour=0.3)(grey, disc(), rng)[0]
+        assert (found - found.mean(dim=0)).abs().max() < 3e-3  # grey stays grey
+        assert 0.7 - 1e-3 <= found.mean() / grey.mean() <= 1.3 + 1e-3  # brightness
+        spread = (found.std() / found.mean()) / (grey.std() / grey.mean())
+        assert 0.7 - 1e-3 <= spread <= 1.3 + 1e-3  # contrast
+        r, g, b = (float(x) for x in Augmentation(colour=0.3)(red, disc(), rng)[0][:, 0, 0])
+        hues.append(np.degrees(np.arctan2(3**0.5 * (g - b), 2 * r - g - b)))
+    assert 5 < max(hues) < 20  # a tenth of 0.3 turns is 10.8 degrees of the chroma plane
+    assert -20 < min(hues) < -5

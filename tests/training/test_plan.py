@@ -1,6 +1,7 @@
 """What the recipe auto decides, on data drawn for it; keys that are given; the rehearsal of a run."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from sam2unet.data import check_pairs, find_pairs
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet
 from sam2unet.training import load_recipe, rehearse
-from sam2unet.training.plan import Look, look_at, make_plan
-from sam2unet.training.recipe import PLANNED, planned_recipe
+from sam2unet.training.plan import Look, follow, look_at, make_plan
+from sam2unet.training.recipe import PLANNED
 from sam2unet.weights import save_model
 
 from ..pico import SHORT
@@ -35,7 +36,7 @@ def draw(folder, draw_mask, side=200, count=5):
 def look(folder, **changes):
     recipe = load_recipe("auto", changes)
     listing = find_pairs(folder, recipe.data_options)
-    return look_at(check_pairs(listing, recipe.data_options), listing.pairs[""], recipe, False)
+    return look_at(check_pairs(listing, recipe.data_options), listing.pairs[""], 2, recipe, False)
 
 
 def thin(pen, index):
@@ -68,19 +69,29 @@ def test_the_thinnest_of_several_classes_counts(tmp_path):
 @pytest.mark.parametrize("size", [(100, 120), (584, 565), (3000, 4000)])
 @pytest.mark.parametrize("num_pairs", [1, 40, 20_000])
 def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
-    plan = make_plan(Look(num_pairs, size, thickness, has_trunk_weights), load_recipe("auto"))
+    plan = make_plan(Look(num_pairs, 1 + num_pairs // 6, size, thickness, has_trunk_weights), load_recipe("auto"))
     assert plan.values.keys() <= set(PLANNED)
-    recipe = planned_recipe(load_recipe("auto"), plan.values)
+    recipe = follow(load_recipe("auto"), plan)
     assert recipe.plan == []
     assert plan.reasons
     assert bool(recipe.tile) == (thickness * 352 / max(size) < 16)
     assert (recipe.trunk == "nano") == (not has_trunk_weights)
+    assert recipe.steps >= 20 * num_pairs // recipe.batch_size
+
+
+def test_validation_takes_a_part_of_the_time_only():
+    few, many = (
+        make_plan(Look(6 * count, count, (1000, 1000), 4.0, False), load_recipe("auto")).values["epoch_steps"]
+        for count in (1, 1000)
+    )
+    assert few == 100
+    assert many == 1000 * 121 // 8
 
 
 def test_what_is_given_is_not_planned():
     def planned(changes):
         recipe = load_recipe("auto", changes)
-        return planned_recipe(recipe, make_plan(Look(20, (584, 565), 4.4, False), recipe).values)
+        return follow(recipe, make_plan(Look(20, 3, (584, 565), 4.4, False), recipe))
 
     assert (planned({}).tile, planned({}).loss) == (128, "dice")
     for changes, expected in (
@@ -96,7 +107,7 @@ def test_what_is_given_is_not_planned():
 
 
 def test_lines_of_a_pixel_are_enlarged():
-    values = make_plan(Look(20, (500, 500), 1.2, False), load_recipe("auto")).values
+    values = make_plan(Look(20, 3, (500, 500), 1.2, False), load_recipe("auto")).values
     assert (values["tile"], values["tile_zoom"]) == (64, 2)
 
 
@@ -107,17 +118,17 @@ def test_lines_of_a_pixel_are_enlarged():
      ({"tile": 128, "tile_zoom": 0.25}, (3000, 2000), 2, "use a tile_zoom of 0.5 or more")],
 )  # fmt: skip
 def test_a_plan_says_what_will_not_work(changes, size, thickness, sentence):
-    reasons = make_plan(Look(20, size, thickness, False), load_recipe("auto", changes)).reasons
+    reasons = make_plan(Look(20, 3, size, thickness, False), load_recipe("auto", changes)).reasons
     assert any(f"warning: {sentence}" in reason or sentence in reason for reason in reasons)
     assert not any(
-        "warning" in reason for reason in make_plan(Look(20, size, thickness, False), load_recipe("auto")).reasons
+        "warning" in reason for reason in make_plan(Look(20, 3, size, thickness, False), load_recipe("auto")).reasons
     )
 
 
 def test_a_recipe_of_ones_own_may_leave_keys_to_the_plan(tmp_path):
     (tmp_path / "r.yaml").write_text("plan: [tile, steps]\nlr: 0.25\n")
     given = load_recipe(tmp_path / "r.yaml")
-    recipe = planned_recipe(given, make_plan(Look(20, (584, 565), 4.4, False), given).values)
+    recipe = follow(given, make_plan(Look(20, 3, (584, 565), 4.4, False), given))
     assert (recipe.tile, recipe.lr, recipe.trunk) == (128, 0.25, "tiny")
     with pytest.raises(InputError, match="a plan decides trunk, size"):
         load_recipe("general", {"plan": ["seed"]})
@@ -128,7 +139,7 @@ def test_a_planned_run_stores_a_recipe_that_repeats_it(tmp_path):
     settings = {"trunk": "pico", "trunk_weights": "none", "steps": 3, "tile": 32, "batch_size": 2, "workers": 0}
     console = Console(file=(log := io.StringIO()), width=200)
     run = sam2unet.train(data, out=tmp_path / "a", device="cpu", console=console, **settings)
-    assert "Plan: objects are" in log.getvalue()
+    assert "Plan:\n- objects are" in log.getvalue()
     again = sam2unet.train(data, tmp_path / "a/recipe.yaml", tmp_path / "b", device="cpu")
     assert run.metrics["val_dice"] == again.metrics["val_dice"]
     assert run.metrics["loss"] == again.metrics["loss"]
@@ -140,17 +151,13 @@ def test_a_model_to_start_from_decides_what_must_be_as_in_it(tmp_path):
     model = SAM2UNet("pico", detail=4)
     save_model(model, tmp_path / "m.safetensors")
     data = draw(tmp_path / "data", thick, side=80)
-    run = sam2unet.train(
-        data,
-        out=tmp_path / "run",
-        device="cpu",
-        start_from=str(tmp_path / "m.safetensors"),
-        steps=2,
-        size=64,
-        workers=0,
-    )
-    recipe = load_recipe(run.best)
-    assert (recipe.trunk, recipe.detail) == ("pico", 4)
+    settings = {"start_from": tmp_path / "m.safetensors", "steps": 2, "workers": 0}
+    recipe = load_recipe(sam2unet.train(data, out=tmp_path / "a", device="cpu", size=64, **settings).best)
+    assert (recipe.trunk, recipe.detail, recipe.tile, recipe.lr) == ("pico", 4, None, 1e-3)
+    model.card = replace(model.card, size=(64, 64), tile=32)
+    save_model(model, tmp_path / "m.safetensors")
+    recipe = load_recipe(sam2unet.train(data, out=tmp_path / "b", device="cpu", **settings).best)
+    assert (recipe.trunk, recipe.detail, recipe.tile, recipe.tile_zoom, recipe.loss) == ("pico", 4, 32, 2, "dice")
 
 
 def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, monkeypatch):
@@ -162,7 +169,7 @@ def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, mon
     ]
     result = run("train", data, "--dry-run", "--device", "cpu", *settings)
     assert result.code == 0, result.err
-    assert "Plan: objects are" in result.err
+    assert "Plan:\n- objects are" in result.err
     assert "epochs: 3, steps: 6" in result.err
     assert "Estimated from 3 steps on this machine: 0:0" in result.err
     assert "GiB of memory" in result.err

@@ -11,13 +11,14 @@ import torch.distributed as dist
 from PIL import Image
 from torch import Tensor
 
+from ..card import IGNORED
 from ..data import ImageSource, Mask
 from ..errors import InputError
 from ..network import SAM2UNet, deep_supervision_loss, dice_loss, structure_loss
 from ..prediction import Views
 from ..weights import cast_frozen_to_bf16
 from .loading import RunLength
-from .packed_mask import PackedMask
+from .packed_mask import cut
 from .recipe import Recipe
 from .samples import Preprocessing
 from .validation_scores import ValidationScores
@@ -162,13 +163,13 @@ class SegmentationModule(pl.LightningModule):
         card = self.model.card
         options = Preprocessing(card.size, card.mean, card.std, card.classes)
         views = Views().of(Image.fromarray(image.cpu().numpy()), card)
-        mask, side = PackedMask(Mask(labels.cpu().numpy())), card.tile or 0
+        truth, side = labels.cpu().numpy(), card.tile or 0
         merged = np.zeros((card.classes, *labels.shape), np.float32)
         losses = []
         for row in range(len(views.grid.rows.starts)):
             tiles = torch.from_numpy(views.render(row)[0]).permute(0, 3, 1, 2)
             boxes = views.grid.boxes(row)
-            targets = torch.stack([options.resize_mask(mask.cut(top, left, side), card.size)
+            targets = torch.stack([options.resize_mask(Mask(cut(truth, top, left, side, IGNORED)), card.size)
                                    for left, top, _, _ in boxes])  # fmt: skip
             logits = []
             for part in (slice(i, i + self.recipe.batch_size) for i in range(0, len(boxes), self.recipe.batch_size)):

@@ -8,32 +8,36 @@ import numpy as np
 
 from ..card import IGNORED, Card, nearest_multiple
 from ..data import DataCheck, MaskReading, Pair, object_thickness, read_mask
-from .recipe import Recipe
+from ..prediction import Views
+from .recipe import Recipe, settle
 
 MAX_MASKS = 64
 """Masks whose objects are measured; evenly spread over the training pairs."""
 WHOLE_SIZE = 352
 """Size at which whole images are shown, as published."""
 THIN = 16.0
-"""Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: four cells of the
-published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels; on polyps, of 50, nothing is
-gained by them that the lost surroundings would not cost."""
+"""Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: four cells of
+the published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels; objects of 40 and more
+need their surroundings."""
 MIN_THICKNESS = 2.0
 """Thickness in pixels below which tiles are shown twice as large."""
 TILE_INPUT = 128
 """Side of the network's input that shows a tile, in pixels: small, so that a step is short and shows many images."""
-MIN_STEPS, MIN_PASSES = 2000, 20
-"""Least optimizer steps, and least passes over the data, of a run on whole images."""
+MIN_STEPS, MIN_PASSES = 3000, 20
+"""Least optimizer steps, and least passes over the data: a set of 20 images would see 100 steps in 20 passes."""
 TILED: dict[str, Any] = {
-    "detail": 16, "loss": "dice", "batch_size": 8, "steps": 3000, "object_share": 0.33, "flip_horizontal": 0.5,
-    "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
+    "detail": 16, "loss": "dice", "batch_size": 8, "object_share": 0.33, "flip_horizontal": 0.5,
+    "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2,
 }  # fmt: skip
 """Thin objects: where the pixels go matters more than anything else, then the loss, then that nothing is shown twice
-alike. Such objects have no up and down, so tiles are turned."""
+alike. Such objects have no up and down, so tiles are turned. A validation, which predicts every tile of its images at a
+third of a step's cost, comes after as many steps as it has batches: it takes a quarter of the time at most."""
 WHOLE: dict[str, Any] = {
     "tile": None, "size": WHOLE_SIZE, "detail": 0, "loss": "structure", "batch_size": 4, "object_share": 0.0,
-    "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2, "lr": 1e-3, "trunk_lr": 1e-4,
+    "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2,
 }  # fmt: skip
+PRETRAINED, FROM_SCRATCH = {"lr": 1e-3, "trunk_lr": 1e-4}, {"lr": 3e-3, "trunk_lr": 1e-3}
+"""Learning rates; the higher ones were the largest single gain of the trunk nano, on every set that was tried."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Look:
 
     num_pairs: int
     """Training pairs."""
+    num_validation: int
+    """Validation pairs."""
     size: tuple[int, int]
     """Median height and width of the images."""
     thickness: float
@@ -64,7 +70,7 @@ class Plan:
 
 
 def look_at(
-    check: DataCheck, training: Sequence[Pair], recipe: Recipe, has_trunk_weights: bool,
+    check: DataCheck, training: Sequence[Pair], num_validation: int, recipe: Recipe, has_trunk_weights: bool,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Look:  # fmt: skip
     """Look at the training data.
@@ -72,6 +78,7 @@ def look_at(
     Args:
         check: of the whole folder, without errors.
         training: the training pairs.
+        num_validation: number of validation pairs.
         recipe: for the classes and how masks are read.
         has_trunk_weights: the trunk starts from weights of a file.
         progress: gets the number of masks measured and their total.
@@ -85,6 +92,7 @@ def look_at(
     found = [value for value in thickness if not np.isnan(value)]
     return Look(
         len(training),
+        num_validation,
         median_size(check, training),
         float(np.median(found)) if found else float("nan"),
         has_trunk_weights,
@@ -104,31 +112,34 @@ def _thinnest_class(pair: Pair, reading: MaskReading, recipe: Recipe) -> float:
     return min((object_thickness(labels == label) for label in present), default=float("nan"))
 
 
-def make_plan(look: Look, recipe: Recipe, start: Card | None = None) -> Plan:
+def make_plan(look: Look, recipe: Recipe) -> Plan:
     """Decide every key that a plan can decide.
 
     The evidence for the rules, equal time against each other and against a plain U-Net, is in docs/speed.md.
 
     Args:
         look: at the data.
-        recipe: what is given; if that is a tile, or a size of whole images, the rest suits it.
-        start: card of the model that training starts from; None: it starts from the trunk or from scratch.
+        recipe: what is given. If that is a tile, or a size of whole images, the rest suits it.
     """
     in_tiles = look.shown_thickness < THIN if "tile" in recipe.plan else bool(recipe.tile)  # false for nan
-    described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
     plan = _plan_tiles(look, recipe) if in_tiles else _plan_whole_images(look, recipe)
-    plan.reasons.insert(0, f"objects are {described}" if look.thickness == look.thickness else "no mask has an object")
-    if start:
-        plan.values |= {"trunk": start.trunk, "detail": start.detail, "tile": start.tile, "tile_zoom": start.tile_zoom}
-        plan.values |= {} if start.tile else {"size": start.size}
-        plan.reasons.append("network and scale are those of the model to start from")
-    elif look.has_trunk_weights:
-        plan.values |= {"trunk": "tiny"}
-        plan.reasons.append("trunk tiny, as its official weights are here")
-    else:
-        plan.values |= {"trunk": "nano", "lr": 3e-3, "trunk_lr": 1e-3}
-        plan.reasons.append("trunk nano, since nothing but this data is there to train it")
-    return plan
+    described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
+    plan.reasons.insert(0, "no mask has an object" if np.isnan(look.thickness) else f"objects are {described}")
+    trunk = recipe.trunk if "trunk" not in recipe.plan else "tiny" if look.has_trunk_weights else "nano"
+    if "trunk" in recipe.plan:
+        reason = (
+            "its official weights are here" if look.has_trunk_weights else "nothing but this data is there to train it"
+        )
+        plan.reasons.append(f"trunk {trunk}, since {reason}")
+    from_scratch = trunk == "nano" and not recipe.start_from
+    return Plan(plan.values | {"trunk": trunk} | (FROM_SCRATCH if from_scratch else PRETRAINED), plan.reasons)
+
+
+def take_over(recipe: Recipe, card: Card) -> Recipe:
+    """Settle the keys that must be as in a model to start from: its weights fit no other network, and its own scale."""
+    values = {"trunk": card.trunk, "detail": card.detail}
+    values |= {"tile": card.tile, "tile_zoom": card.tile_zoom} if card.tile else {"tile": None, "size": card.size}
+    return settle(recipe, values)
 
 
 def _plan_tiles(look: Look, recipe: Recipe) -> Plan:
@@ -142,7 +153,10 @@ def _plan_tiles(look: Look, recipe: Recipe) -> Plan:
         )
     if side > max(look.size):
         reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(look.size)} or less")
-    return Plan(TILED | {"tile": side, "tile_zoom": zoom}, reasons)
+    batch_size = TILED["batch_size"]
+    passes = look.num_validation * len(Views(side, recipe.tile_overlap).grid(*look.size)) // batch_size
+    length = {"steps": max(MIN_STEPS, MIN_PASSES * look.num_pairs // batch_size), "epoch_steps": max(100, passes)}
+    return Plan(TILED | {"tile": side, "tile_zoom": zoom, "size": round(side * zoom)} | length, reasons)
 
 
 def _plan_whole_images(look: Look, recipe: Recipe) -> Plan:
@@ -151,10 +165,16 @@ def _plan_whole_images(look: Look, recipe: Recipe) -> Plan:
     if look.thickness * min(size[0] / look.size[0], size[1] / look.size[1]) < 1:
         reasons.append("warning: objects are thinner than a pixel there: use tiles, or a larger size")
     steps = max(MIN_STEPS, MIN_PASSES * look.num_pairs // WHOLE["batch_size"])
-    return Plan(WHOLE | {"steps": steps}, reasons)
+    return Plan(WHOLE | {"steps": steps, "epoch_steps": 100}, reasons)
+
+
+def follow(recipe: Recipe, plan: Plan) -> Recipe:
+    """Return the recipe with the plan's values for what it leaves open; nothing is open then."""
+    return settle(recipe, plan.values).model_copy(update={"plan": []})
 
 
 def describe_plan(plan: Plan, before: Recipe, after: Recipe) -> str:
     """Return the plan in a few lines: why, and the values of the keys that it decided."""
-    decided = ", ".join(f"{key}={getattr(after, key)}" for key in before.plan)
-    return f"Plan: {'; '.join(plan.reasons)}.\n      {decided}"
+    values = after.model_dump(mode="json")
+    decided = ", ".join(f"{key}={values[key]}" for key in before.plan)
+    return "\n- ".join(["Plan:", *plan.reasons, decided])

@@ -48,8 +48,8 @@ MODEL_SUFFIXES = (".safetensors", ".pth", ".pt")
 RENAMED = {"recompute": "activation_checkpointing", "stretch": "normalise_range"}
 """Keys of recipes written by 0.1, and their names today."""
 PLANNED = (
-    "trunk", "size", "tile", "tile_zoom", "object_share", "detail", "steps", "batch_size", "lr", "trunk_lr", "loss",
-    "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
+    "trunk", "size", "tile", "tile_zoom", "object_share", "detail", "steps", "epoch_steps", "batch_size", "lr",
+    "trunk_lr", "loss", "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
 )  # fmt: skip
 """Keys that can be left to a look at the data; see `plan`."""
 AUGMENTATION = (
@@ -203,10 +203,10 @@ def load_recipe(name_or_file: str | Path = "general", changes: dict[str, Any] | 
     return _validated(values, name_or_file)
 
 
-def planned_recipe(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    """Give the keys that a recipe leaves to a plan their values; nothing is left to a plan then."""
+def settle(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """Give keys that a recipe leaves to a plan their values; keys that are settled already keep theirs."""
     chosen = {key: value for key, value in values.items() if key in recipe.plan}
-    return _validated(_override(recipe.model_dump(mode="json"), chosen) | {"plan": []}, "auto")
+    return _validated(_override(recipe.model_dump(mode="json"), chosen), "auto")
 
 
 def _validated(values: dict[str, Any], name: str | Path) -> Recipe:

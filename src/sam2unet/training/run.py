@@ -36,9 +36,9 @@ from .estimate import STEPS, estimate_run, out_of_memory_is_input_error
 from .examples import pick_examples
 from .loading import PairDataModule, RunLength, run_length, training_batches
 from .module import Loss, SegmentationModule
-from .plan import describe_plan, look_at, make_plan, median_size
+from .plan import describe_plan, follow, look_at, make_plan, median_size, take_over
 from .progress import ProgressBar
-from .recipe import Recipe, load_recipe, planned_recipe, save_recipe
+from .recipe import Recipe, load_recipe, save_recipe
 from .report import Report, describe_environment
 from .run_folder import lock_run_folder
 from .run_record import RunRecord, changes_since, file_sizes, read_run_record, write_run_record
@@ -239,7 +239,7 @@ class _Training:
         training, validation = self._split(check)
         checkpoint = self.files.find_newest(self._warn) if resumed else None
         trunk_file = self.record.trunk_file if checkpoint else find_trunk_weights(self.recipe, self._print)
-        planned = dataclasses.replace(self, recipe=self._planned(check, training, bool(trunk_file)))
+        planned = dataclasses.replace(self, recipe=self._planned(check, training, validation, bool(trunk_file)))
         return planned._train(check, (training, validation), trunk_file, checkpoint)
 
     def rehearse(self) -> Recipe:
@@ -247,7 +247,7 @@ class _Training:
         check = self._check_data()
         training, validation = self._split(check)
         trunk_file = find_trunk_weights(self.recipe, self._print)
-        recipe = self._planned(check, training, bool(trunk_file))
+        recipe = self._planned(check, training, validation, bool(trunk_file))
         planned = dataclasses.replace(self, recipe=recipe)
         length = planned._run_length(len(training))
         model = build_model(recipe, trunk_file, self._print)
@@ -259,15 +259,19 @@ class _Training:
         self._print(f"Estimated from {STEPS} steps on this machine: {format_duration(found.seconds)}{memory}")
         return recipe
 
-    def _planned(self, check: DataCheck, training: list[Pair], has_trunk_weights: bool) -> Recipe:
+    def _planned(
+        self, check: DataCheck, training: list[Pair], validation: list[Pair], has_trunk_weights: bool
+    ) -> Recipe:
         """Decide what the recipe leaves to a plan, and print why."""
         if not self.recipe.plan:
             return self.recipe
         with progress_bar(self.console, "measuring the objects") as progress:
-            look = look_at(check, training, self.recipe, has_trunk_weights, progress)
-        start = load_model(self.recipe.start_from).card if self.recipe.start_from else None
-        plan = make_plan(look, self.recipe, start)
-        recipe = planned_recipe(self.recipe, plan.values)
+            look = look_at(check, training, len(validation), self.recipe, has_trunk_weights, progress)
+        given = self.recipe
+        if given.start_from:
+            given = take_over(given, load_model(given.start_from).card)
+        plan = make_plan(look, given)
+        recipe = follow(given, plan)
         self._print(describe_plan(plan, self.recipe, recipe))
         return recipe
 
