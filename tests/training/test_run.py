@@ -81,11 +81,18 @@ def test_train_refuses_a_folder_that_does_not_exist(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("key", ["device", "loss", "nothing"])
+@pytest.mark.parametrize("key", ["device", "augment", "nothing"])
 def test_set_accepts_only_keys_of_the_recipe(key, scenes, tmp_path, run):
     result = run("train", scenes, "--out", tmp_path / "run", "--set", f"{key}=1")
     assert result.code == 2
-    assert f"unknown key {key} (known: trunk, " in result.err
+    assert f"unknown key {key} (known: plan, trunk, " in result.err
+
+
+def test_the_loss_is_a_name_or_a_function(scenes, tmp_path, run):
+    result = run("train", scenes, "--out", tmp_path / "run", "--set", "loss=1")
+    assert (result.code, "loss is 1: Input should be 'structure' or 'dice'" in result.err) == (2, True)
+    sam2unet.train(scenes, out=tmp_path / "run", device="cpu", loss="dice", **SHORT | {"epochs": 1})
+    assert load_recipe(tmp_path / "run/recipe.yaml").loss == "dice"
 
 
 def test_train_needs_a_folder_for_the_run(scenes, tmp_path, run):
@@ -103,7 +110,7 @@ def test_the_folders_train_and_val_make_the_split(scenes, tmp_path, run):
     shutil.copytree(scenes / "test", tmp_path / "data/val")
     shutil.copytree(scenes / "test", tmp_path / "data/test")
     result = run("train", tmp_path / "data", "--out", tmp_path / "run", "--device", "cpu", *SET_ONE_EPOCH)
-    assert "Training on 8 pairs at 64x64, validating on 3; epochs: 1, steps: 2; run: " in result.err
+    assert "Training on 8 pairs at 64x64, validating on 3; epochs: 1, steps: 4; run: " in result.err
 
 
 def test_a_val_group_that_matches_no_name_is_an_error(scenes, tmp_path):

@@ -54,9 +54,6 @@ class Augmentation:
         if self.quarter_turns and rng.random() < self.quarter_turns:
             turns = int(rng.integers(1, 4)) if image.shape[1] == image.shape[2] else 2
             image, mask = (x.rot90(turns, (-2, -1)).contiguous() for x in (image, mask))
-        for probability, dim in ((self.flip_horizontal, -1), (self.flip_vertical, -2)):
-            if probability and rng.random() < probability:
-                image, mask = image.flip(dim), mask.flip(dim)
         if self.colour:
             image = _change_colour(image, self.colour, rng)
         soft = mask.is_floating_point() and not bool((mask == IGNORED).any())
@@ -81,7 +78,8 @@ def _change_colour(image: Tensor, most: float, rng: np.random.Generator) -> Tens
     turn = torch.tensor([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], dtype=TO_YIQ.dtype)
     image = torch.tensordot(torch.linalg.inv(TO_YIQ) @ turn @ TO_YIQ, image, 1)
     mean = image.mean()
-    return ((image - mean) * contrast + mean).mul(brightness).clamp(0, 1)
+    changed: Tensor = ((image - mean) * contrast + mean) * brightness
+    return changed.clamp(0, 1)
 
 
 @cache
@@ -92,6 +90,8 @@ def _pipeline(options: Augmentation, size: tuple[int, int], soft: bool) -> Any:
 
     kernel = 2 * math.ceil(3 * options.blur) + 1
     steps: list[tuple[bool, Callable[[], Any]]] = [
+        (options.flip_horizontal > 0, lambda: K.RandomHorizontalFlip(options.flip_horizontal)),
+        (options.flip_vertical > 0, lambda: K.RandomVerticalFlip(options.flip_vertical)),
         (
             options.rotation > 0 or options.zoom != (1, 1),
             lambda: K.RandomAffine(options.rotation, scale=options.zoom, padding_mode="reflection", p=1.0),

@@ -130,7 +130,7 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
     if not is_main_process():
         console = Console(quiet=True)
     folder = Path(resume or out)
-    if isinstance(loss, str):
+    if loss is not None and not callable(loss):
         changes, loss = changes | {"loss": loss}, None
     if resume is None:
         resolved, record = start_run(folder, data, load_recipe(recipe, changes))
