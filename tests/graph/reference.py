@@ -20,7 +20,7 @@ def exact_logits(model: SAM2UNet, images: NDArray[np.uint8]) -> NDArray[np.float
 def randomise_norms(model: SAM2UNet) -> SAM2UNet:
     """Draw norms, biases and position embeddings, whose initial values would hide that one is left out."""
     for name, values in model.state_dict().items():
-        if name.endswith("running_var") or ("norm" in name and name.endswith("weight")):
+        if name.endswith("running_var") or (values.ndim == 1 and name.endswith("weight")):
             torch.nn.init.uniform_(values, 0.5, 1.5)
         elif name.endswith(("bias", "running_mean")) or "pos_embed" in name:
             torch.nn.init.normal_(values, std=0.3)

