@@ -152,5 +152,8 @@ def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sam2unet import train
 
     out = tmp_path_factory.mktemp("run") / "run"
-    train(scenes, out=out, trunk="pico", trunk_weights="none", size=64, epochs=2, batch_size=3, workers=0, device="cpu")
+    train(
+        scenes, "general", out, trunk="pico", trunk_weights="none", size=64, epochs=2, batch_size=3, workers=0,
+        device="cpu",
+    )  # fmt: skip
     return out

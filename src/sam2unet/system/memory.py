@@ -52,6 +52,6 @@ def peak_memory(device: "torch.device") -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True if Python, torch or ONNX Runtime report that memory is exhausted."""
+    """True if torch or ONNX Runtime report that memory is exhausted; Python's own is `MemoryError`."""
     words = ("out of memory", "failed to allocate memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in words)
+    return any(text in str(error).lower() for text in words)

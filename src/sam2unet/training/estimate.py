@@ -97,7 +97,7 @@ def out_of_memory_is_input_error(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not isinstance(error, MemoryError) and not is_out_of_memory(error):
             raise
         height, width = recipe.height_width
         raise InputError(
