@@ -71,7 +71,7 @@ TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -
 
 
 def _change_colour(image: Tensor, most: float, rng: np.random.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue; kornia's ColorJiggle takes ten times as long."""
+    """Change brightness, contrast, saturation and hue; kornia's ColorJiggle takes two to three times as long."""
     brightness, contrast, saturation = 1 + most * rng.uniform(-1, 1, 3)
     angle = 2 * math.pi * most / 10 * rng.uniform(-1, 1)
     cos, sin = saturation * math.cos(angle), saturation * math.sin(angle)
