@@ -6,7 +6,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from peer_sets import SETS, write_list
 from peer_unet import read_pair, read_rows
 from PIL import Image
+from quality import read_epochs, sam2unet, split_run
 from results import report
 
 CALIBRATION_STEPS = 100
@@ -21,26 +21,17 @@ PEER = "unet"
 """Name of the run of the plain U-Net."""
 
 
-def sam2unet(*arguments: Any) -> None:
-    """Run a command of the package."""
-    done = subprocess.run([sys.executable, "-m", "sam2unet", *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-
-
 def train_ours(
-    pairs: Path, minutes: float, seed: int, out: Path, recipe: str = "auto", changes: Sequence[str] = ()
+    pairs: Path, minutes: float, seed: int, out: Path, recipe: str, changes: dict[str, str]
 ) -> dict[str, Any]:
     """Train for about so many minutes, validation included, and write OUT/INDEX.png for each test image."""
-    settings = [word for change in changes for word in ("--set", change)]
+    settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     data = [pairs.parent, "--pairs", pairs, "--recipe", recipe, "--seed", seed, "--trunk-weights", "none", *settings]
-    epochs = []
     steps = CALIBRATION_STEPS
     for folder in (out.with_name(f"{out.name} calibration"), out.with_name(f"{out.name} run")):
         shutil.rmtree(folder, ignore_errors=True)
         sam2unet("train", *data, "--out", folder, "--set", f"steps={steps}")
-        lines = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
-        epochs = [dict(zip(lines[0], map(float, line), strict=True)) for line in lines[1:]]
+        epochs = read_epochs(folder)
         steps = max(1, round(60 * minutes * epochs[-1]["step"] / sum(row["seconds"] for row in epochs)))
     images = [image for image, _ in read_rows(pairs, "test")]
     sam2unet("predict", folder / "best.safetensors", *images, "--out", folder / "masks")
@@ -74,11 +65,10 @@ def mean_dice(pairs: Path, masks: Path) -> float:
 def train_run(run: str, pairs: Path, minutes: float, seed: int, out: Path) -> dict[str, Any]:
     """Train a run, "unet" or RECIPE:KEY=VALUE;..., and score it."""
     shutil.rmtree(out, ignore_errors=True)
-    recipe, _, changes = run.partition(":")
     if run == PEER:
         result = train_peer(pairs, minutes, seed, out)
     else:
-        result = train_ours(pairs, minutes, seed, out, recipe, [change for change in changes.split(";") if change])
+        result = train_ours(pairs, minutes, seed, out, *split_run(run))
     return result | {"seed": seed, "dice": mean_dice(pairs, out)}
 
 

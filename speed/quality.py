@@ -81,6 +81,11 @@ def train(options: argparse.Namespace, run: str, folder: Path, epochs: int) -> l
     changes = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
     sam2unet("train", options.data, "--out", folder, "--recipe", recipe, "--trunk", options.trunk,
              "--trunk-weights", "none", "--size", options.size, "--epochs", epochs, *changes)  # fmt: skip
+    return read_epochs(folder)
+
+
+def read_epochs(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv."""
     lines = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
     return [dict(zip(lines[0], map(float, line), strict=True)) for line in lines[1:]]
 

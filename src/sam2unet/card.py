@@ -47,6 +47,11 @@ class Card:
     """The recipe of the training run."""
 
     @property
+    def mean_colour(self) -> tuple[int, ...]:
+        """RGB colour that is about zero when normalised: what an image is padded with."""
+        return tuple(round(255 * value) for value in self.mean)
+
+    @property
     def tile_zoom(self) -> float:
         """Pixels of the network's input per pixel of a tile; 1 without tiles."""
         return self.size[0] / self.tile if self.tile else 1.0

@@ -40,7 +40,7 @@ def test_network_graph_computes_the_logits_of_the_network(size, classes, detail,
     expected = exact_logits(model, batch)
     for runtime in (OnnxRuntime(graph), OpenVINORuntime(graph, "float32")):
         # Instance norm divides by a deviation of few pixels, which rounds more.
-        assert np.abs(runtime.logits(batch) - expected).max() < (1e-4 if detail else 2e-5) * expected.std()
+        assert np.abs(runtime.logits(batch) - expected).max() < (5e-5 if detail else 2e-5) * expected.std()
 
 
 def test_network_graph_of_the_authors_weights_computes_their_logits(golden, upstream_state):

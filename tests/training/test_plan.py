@@ -1,4 +1,4 @@
-"""What the recipe auto decides, on data drawn for it; keys that are given; the rehearsal of a run."""
+"""Plans for data of known thickness; keys that are given; dry runs."""
 
 import io
 from dataclasses import replace
@@ -12,8 +12,8 @@ import sam2unet
 from sam2unet.data import check_pairs, find_pairs
 from sam2unet.errors import InputError
 from sam2unet.network import SAM2UNet
-from sam2unet.training import load_recipe, rehearse
-from sam2unet.training.plan import Look, follow, look_at, make_plan
+from sam2unet.training import dry_run, load_recipe
+from sam2unet.training.plan import Fingerprint, follow, make_plan, read_fingerprint
 from sam2unet.training.recipe import PLANNED
 from sam2unet.weights import save_model
 
@@ -33,10 +33,10 @@ def draw(folder, draw_mask, side=200, count=5):
     return folder
 
 
-def look(folder, **changes):
+def fingerprint(folder, **changes):
     recipe = load_recipe("auto", changes)
     listing = find_pairs(folder, recipe.data_options)
-    return look_at(check_pairs(listing, recipe.data_options), listing.pairs[""], 2, recipe, False)
+    return read_fingerprint(check_pairs(listing, recipe.data_options), listing.pairs[""], 2, recipe, False)
 
 
 def thin(pen, index):
@@ -47,13 +47,13 @@ def thick(pen, index):
     pen.ellipse([20, 20, 150 + index, 150], fill=255)
 
 
-def test_the_look_measures_sizes_and_objects(tmp_path):
-    found = look(draw(tmp_path / "thin", thin))
+def test_the_fingerprint_measures_sizes_and_objects(tmp_path):
+    found = fingerprint(draw(tmp_path / "thin", thin))
     assert (found.num_pairs, found.size) == (5, (200, 200))
     assert found.thickness == pytest.approx(2, abs=0.5)
     assert found.shown_thickness == pytest.approx(found.thickness * 352 / 200)
-    assert look(draw(tmp_path / "thick", thick)).thickness == pytest.approx(130 * 2 / 3, rel=0.1)
-    assert np.isnan(look(draw(tmp_path / "empty", lambda pen, index: None)).thickness)
+    assert fingerprint(draw(tmp_path / "thick", thick)).thickness == pytest.approx(130 * 2 / 3, rel=0.1)
+    assert np.isnan(fingerprint(draw(tmp_path / "empty", lambda pen, index: None)).thickness)
 
 
 def test_the_thinnest_of_several_classes_counts(tmp_path):
@@ -61,7 +61,7 @@ def test_the_thinnest_of_several_classes_counts(tmp_path):
         pen.ellipse([20, 20, 150, 150], fill=1)
         pen.line([(0, 180), (199, 180)], 2, 2)
 
-    assert look(draw(tmp_path / "data", both), classes=3).thickness == pytest.approx(2, abs=0.5)
+    assert fingerprint(draw(tmp_path / "data", both), classes=3).thickness == pytest.approx(2, abs=0.5)
 
 
 @pytest.mark.parametrize("has_trunk_weights", [False, True])
@@ -69,7 +69,9 @@ def test_the_thinnest_of_several_classes_counts(tmp_path):
 @pytest.mark.parametrize("size", [(100, 120), (584, 565), (3000, 4000)])
 @pytest.mark.parametrize("num_pairs", [1, 40, 20_000])
 def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
-    plan = make_plan(Look(num_pairs, 1 + num_pairs // 6, size, thickness, has_trunk_weights), load_recipe("auto"))
+    plan = make_plan(
+        Fingerprint(num_pairs, 1 + num_pairs // 6, size, thickness, has_trunk_weights), load_recipe("auto")
+    )
     assert plan.values.keys() <= set(PLANNED)
     recipe = follow(load_recipe("auto"), plan)
     assert recipe.plan == []
@@ -81,7 +83,7 @@ def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
 
 def test_validation_takes_a_part_of_the_time_only():
     few, many = (
-        make_plan(Look(6 * count, count, (1000, 1000), 4.0, False), load_recipe("auto")).values["epoch_steps"]
+        make_plan(Fingerprint(6 * count, count, (1000, 1000), 4.0, False), load_recipe("auto")).values["epoch_steps"]
         for count in (1, 1000)
     )
     assert few == 100
@@ -91,7 +93,7 @@ def test_validation_takes_a_part_of_the_time_only():
 def test_what_is_given_is_not_planned():
     def planned(changes):
         recipe = load_recipe("auto", changes)
-        return follow(recipe, make_plan(Look(20, 3, (584, 565), 4.4, False), recipe))
+        return follow(recipe, make_plan(Fingerprint(20, 3, (584, 565), 4.4, False), recipe))
 
     assert (planned({}).tile, planned({}).loss) == (128, "dice")
     for changes, expected in (
@@ -107,7 +109,7 @@ def test_what_is_given_is_not_planned():
 
 
 def test_lines_of_a_pixel_are_enlarged():
-    values = make_plan(Look(20, 3, (500, 500), 1.2, False), load_recipe("auto")).values
+    values = make_plan(Fingerprint(20, 3, (500, 500), 1.2, False), load_recipe("auto")).values
     assert (values["tile"], values["tile_zoom"]) == (64, 2)
 
 
@@ -118,17 +120,18 @@ def test_lines_of_a_pixel_are_enlarged():
      ({"tile": 128, "tile_zoom": 0.25}, (3000, 2000), 2, "use a tile_zoom of 0.5 or more")],
 )  # fmt: skip
 def test_a_plan_says_what_will_not_work(changes, size, thickness, sentence):
-    reasons = make_plan(Look(20, 3, size, thickness, False), load_recipe("auto", changes)).reasons
+    reasons = make_plan(Fingerprint(20, 3, size, thickness, False), load_recipe("auto", changes)).reasons
     assert any(f"warning: {sentence}" in reason or sentence in reason for reason in reasons)
     assert not any(
-        "warning" in reason for reason in make_plan(Look(20, 3, size, thickness, False), load_recipe("auto")).reasons
+        "warning" in reason
+        for reason in make_plan(Fingerprint(20, 3, size, thickness, False), load_recipe("auto")).reasons
     )
 
 
 def test_a_recipe_of_ones_own_may_leave_keys_to_the_plan(tmp_path):
     (tmp_path / "r.yaml").write_text("plan: [tile, steps]\nlr: 0.25\n")
     given = load_recipe(tmp_path / "r.yaml")
-    recipe = follow(given, make_plan(Look(20, 3, (584, 565), 4.4, False), given))
+    recipe = follow(given, make_plan(Fingerprint(20, 3, (584, 565), 4.4, False), given))
     assert (recipe.tile, recipe.lr, recipe.trunk) == (128, 0.25, "tiny")
     with pytest.raises(InputError, match="a plan decides trunk, size"):
         load_recipe("general", {"plan": ["seed"]})
@@ -160,7 +163,7 @@ def test_a_model_to_start_from_decides_what_must_be_as_in_it(tmp_path):
     assert (recipe.trunk, recipe.detail, recipe.tile, recipe.tile_zoom, recipe.loss) == ("pico", 4, 32, 2, "dice")
 
 
-def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, monkeypatch):
+def test_a_dry_run_writes_nothing_and_tells_time_and_memory(tmp_path, run, monkeypatch):
     data = draw(tmp_path / "data", thin, side=80)
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -179,10 +182,10 @@ def test_a_rehearsal_writes_nothing_and_tells_time_and_memory(tmp_path, run, mon
     assert run("train", "--dry-run").code == 2
 
 
-def test_a_rehearsal_says_how_to_need_less_memory(tmp_path, monkeypatch):
+def test_a_dry_run_says_how_to_need_less_memory(tmp_path, monkeypatch):
     def exhausted(*arguments, **options):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(SAM2UNet, "forward", exhausted)
     with pytest.raises(InputError, match="out of memory with batch_size 2 at 64x64: use a smaller batch_size"):
-        rehearse(draw(tmp_path / "data", thick, side=80), device="cpu", **SHORT)
+        dry_run(draw(tmp_path / "data", thick, side=80), device="cpu", **SHORT)

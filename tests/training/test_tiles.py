@@ -23,6 +23,7 @@ from ..pico import SHORT
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = (32, 32)
+GREY = (124, 116, 104)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def pair(tmp_path, rng):
 
 
 def dataset(pair, share=0.0, seed=0, **options):
-    return TileDataset([pair], Preprocessing(SIZE, MEAN, STD, **options), Tiles(32, share), seed)
+    return TileDataset([pair], Preprocessing(SIZE, MEAN, STD, **options), Tiles(32, share, GREY), seed)
 
 
 def test_a_tile_is_a_part_of_the_image_and_its_mask(pair):
@@ -97,7 +98,7 @@ def test_the_object_lies_anywhere_in_tiles_drawn_around_it():
     mask.labels[100, 100] = 1
     packed = PackedMask(mask)
     rng = np.random.default_rng(0)
-    places = np.array([np.subtract(100, Tiles(32, 1.0).draw(packed, rng)) for _ in range(2000)])
+    places = np.array([np.subtract(100, Tiles(32, 1.0, GREY).draw(packed, rng)) for _ in range(2000)])
     for axis in range(2):
         assert set(places[:, axis]) == set(range(32))
 
@@ -111,7 +112,7 @@ def test_of_several_classes_each_is_drawn_as_often():
     rng = np.random.default_rng(0)
     rare = 0
     for _ in range(400):
-        top, left = Tiles(32, 1.0).draw(packed, rng)
+        top, left = Tiles(32, 1.0, GREY).draw(packed, rng)
         rare += (mask.labels[top : top + 32, left : left + 32] == 2).any()
     assert 160 < rare < 240
 

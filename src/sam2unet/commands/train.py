@@ -53,7 +53,8 @@ def train(
     if not out and not resume and not dry_run:
         raise InputError("no folder for the run: give --out for a new one, or --resume to continue one")
     from ..system import is_main_process
-    from ..training import current_key, rehearse, unknown_key
+    from ..training import current_key, unknown_key
+    from ..training import dry_run as describe_run
     from ..training import train as run_training
 
     given: dict[str, Any] = {
@@ -67,7 +68,7 @@ def train(
         if current_key(key) is None:
             raise InputError(f"--set {key}: {unknown_key(key)}")
     if dry_run and data:
-        rehearse(data, recipe or "auto", device=device, console=progress_console(), **keys)
+        describe_run(data, recipe or "auto", device=device, console=progress_console(), **keys)
         return
     run = run_training(
         data, recipe or "auto", out or Path(), resume=resume, device=device, console=progress_console(), **keys

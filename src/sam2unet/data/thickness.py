@@ -1,10 +1,10 @@
-"""How thick the objects of a mask are."""
+"""Thickness of the objects in a mask."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_SIDE = 2048
-"""Of a larger mask, a square of so many pixels a side around one of the object's pixels is measured."""
+"""Larger masks are measured inside a square with sides of this many pixels around one pixel of the object."""
 
 
 def object_thickness(mask: NDArray[np.bool_]) -> float:

@@ -171,15 +171,14 @@ class Views:
 
     def grid(self, height: int, width: int) -> Grid:
         """The tiles of an image of that size; a single one if tiles are not wanted."""
-        overlap = self.overlap or 0.0
+        overlap = Card.tile_overlap if self.overlap is None else self.overlap
         rows, columns = (TileAxis(length, min(length, self.tile or length), overlap) for length in (height, width))
         return Grid(rows, columns)
 
     def of(self, image: Image.Image, card: Card) -> "ImageViews":
         """Bind the views to an RGB image and a network's card."""
         views = self.as_trained(card)
-        padding = tuple(round(255 * value) for value in card.mean)
-        return ImageViews(image, views, card.size, padding, views.tile if card.tile else None)
+        return ImageViews(image, views, card.size, card.mean_colour, views.tile if card.tile else None)
 
     def run(self, network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on images (batch, height, width, 3), with `flip` on their mirror images too.

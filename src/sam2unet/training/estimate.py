@@ -23,7 +23,7 @@ STEPS = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take on this machine."""
+    """Time and memory that a run needs on this machine."""
 
     seconds: float
     """Training and validation; reading images is taken to keep up."""

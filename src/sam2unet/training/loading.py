@@ -197,7 +197,7 @@ class PairDataModule(pl.LightningDataModule):
         self.training: PairDataset | TileDataset
         self.validation: PairDataset | WholeImageDataset
         if card.tile:
-            tiles = Tiles(card.tile, recipe.object_share)
+            tiles = Tiles(card.tile, recipe.object_share, card.mean_colour)
             self.training = TileDataset(training, preprocessing, tiles, recipe.seed, augmentations)
             self.validation = WholeImageDataset(validation, preprocessing)
         else:

@@ -11,7 +11,7 @@ from ..data import Mask
 STRIP = 256
 """Rows that are compressed together."""
 PIXELS = 2000
-"""Number of pixels of each class whose places are kept."""
+"""Largest number of pixels of a class whose indices are kept."""
 
 
 class PackedMask:
@@ -27,7 +27,8 @@ class PackedMask:
         planes = [mask.labels] if mask.grey is None else [mask.labels, mask.grey]
         self._planes = [[zlib.compress(plane[top : top + STRIP].tobytes(), 1) for top in tops] for plane in planes]
         self.pixels = [_some_pixels(mask.labels == label) for label in _object_labels(mask.labels)]
-        """Of each class that is present, without background and ignored: places in the flattened mask, at random."""
+        """For each class in the mask, but not background and ignored: indices of up to `PIXELS` random pixels of it, in
+        the flattened mask."""
 
     @property
     def nbytes(self) -> int:

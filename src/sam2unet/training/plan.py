@@ -1,4 +1,4 @@
-"""What the recipe `auto` leaves open, decided from a look at the data by rules that are written down here."""
+"""Plans: values for the keys that a recipe such as `auto` leaves open, chosen from the training data by fixed rules."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ WHOLE_SIZE = 352
 """Size at which whole images are shown, as published."""
 THIN = 16.0
 """Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: four cells of
-the published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels; objects of 40 and more
-need their surroundings."""
+the published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels;
+on objects of 40 pixels and more they were not tried."""
 MIN_THICKNESS = 2.0
 """Thickness in pixels below which tiles are shown twice as large."""
 TILE_INPUT = 128
@@ -30,19 +30,20 @@ TILED: dict[str, Any] = {
     "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2,
 }  # fmt: skip
 """Thin objects: where the pixels go matters more than anything else, then the loss, then that nothing is shown twice
-alike. Such objects have no up and down, so tiles are turned. A validation, which predicts every tile of its images at a
-third of a step's cost, comes after as many steps as it has batches: it takes a quarter of the time at most."""
+alike. Such objects have no up and down, so tiles are turned. A validation predicts every tile of its images; it comes
+after as many steps as it has batches, and so takes about a quarter of the time at most, as a batch without backward
+costs about a third of a step."""
 WHOLE: dict[str, Any] = {
     "tile": None, "size": WHOLE_SIZE, "detail": 0, "loss": "structure", "batch_size": 4, "object_share": 0.0,
     "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2,
 }  # fmt: skip
 PRETRAINED, FROM_SCRATCH = {"lr": 1e-3, "trunk_lr": 1e-4}, {"lr": 3e-3, "trunk_lr": 1e-3}
-"""Learning rates; the higher ones were the largest single gain of the trunk nano, on every set that was tried."""
+"""Learning rates. With the trunk nano the higher ones raised Dice on retinas, nuclei and lines alike."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a plan follows from."""
+class Fingerprint:
+    """Facts about the training data that a plan is made from; the word is nnU-Net's."""
 
     num_pairs: int
     """Training pairs."""
@@ -69,11 +70,11 @@ class Plan:
     """Sentences."""
 
 
-def look_at(
+def read_fingerprint(
     check: DataCheck, training: Sequence[Pair], num_validation: int, recipe: Recipe, has_trunk_weights: bool,
     progress: Callable[[int, int], object] = lambda done, total: None,
-) -> Look:  # fmt: skip
-    """Look at the training data.
+) -> Fingerprint:  # fmt: skip
+    """Measure the training data.
 
     Args:
         check: of the whole folder, without errors.
@@ -90,7 +91,7 @@ def look_at(
         thickness.append(_thinnest_class(pair, check.reading, recipe))
         progress(done, len(chosen))
     found = [value for value in thickness if not np.isnan(value)]
-    return Look(
+    return Fingerprint(
         len(training),
         num_validation,
         median_size(check, training),
@@ -112,23 +113,26 @@ def _thinnest_class(pair: Pair, reading: MaskReading, recipe: Recipe) -> float:
     return min((object_thickness(labels == label) for label in present), default=float("nan"))
 
 
-def make_plan(look: Look, recipe: Recipe) -> Plan:
+def make_plan(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
     """Decide every key that a plan can decide.
 
-    The evidence for the rules, equal time against each other and against a plain U-Net, is in docs/speed.md.
+    The rules rest on single runs of a few minutes; `speed/quality.py` compares recipes at equal time.
 
     Args:
-        look: at the data.
+        fingerprint: of the data.
         recipe: what is given. If that is a tile, or a size of whole images, the rest suits it.
     """
-    in_tiles = look.shown_thickness < THIN if "tile" in recipe.plan else bool(recipe.tile)  # false for nan
-    plan = _plan_tiles(look, recipe) if in_tiles else _plan_whole_images(look, recipe)
-    described = f"{look.thickness:.1f} pixels thick, {look.shown_thickness:.1f} in a whole image at {WHOLE_SIZE} pixels"
-    plan.reasons.insert(0, "no mask has an object" if np.isnan(look.thickness) else f"objects are {described}")
-    trunk = recipe.trunk if "trunk" not in recipe.plan else "tiny" if look.has_trunk_weights else "nano"
+    in_tiles = fingerprint.shown_thickness < THIN if "tile" in recipe.plan else bool(recipe.tile)  # false for nan
+    plan = _plan_tiles(fingerprint, recipe) if in_tiles else _plan_whole_images(fingerprint, recipe)
+    thickness, shown = fingerprint.thickness, fingerprint.shown_thickness
+    described = f"{thickness:.1f} pixels thick, {shown:.1f} in a whole image at {WHOLE_SIZE} pixels"
+    plan.reasons.insert(0, "no mask has an object" if np.isnan(thickness) else f"objects are {described}")
+    trunk = recipe.trunk if "trunk" not in recipe.plan else "tiny" if fingerprint.has_trunk_weights else "nano"
     if "trunk" in recipe.plan:
         reason = (
-            "its official weights are here" if look.has_trunk_weights else "nothing but this data is there to train it"
+            "its official weights are here"
+            if fingerprint.has_trunk_weights
+            else "nothing but this data is there to train it"
         )
         plan.reasons.append(f"trunk {trunk}, since {reason}")
     from_scratch = trunk == "nano" and not recipe.start_from
@@ -142,29 +146,32 @@ def take_over(recipe: Recipe, card: Card) -> Recipe:
     return settle(recipe, values)
 
 
-def _plan_tiles(look: Look, recipe: Recipe) -> Plan:
-    wanted = 2.0 if look.thickness < MIN_THICKNESS else 1.0
+def _plan_tiles(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
+    wanted = 2.0 if fingerprint.thickness < MIN_THICKNESS else 1.0
     side = recipe.tile or round(TILE_INPUT / wanted)
     zoom = recipe.tile_zoom if "tile_zoom" not in recipe.plan else nearest_multiple(side * wanted) / side
     reasons = [f"thin, so tiles of {side} pixels, shown {zoom:.3g} times as large and decoded to single pixels"]
-    if look.thickness * zoom < 1:
+    if fingerprint.thickness * zoom < 1:
         reasons.append(
-            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / look.thickness:.1g} or more"
+            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / fingerprint.thickness:.1g} or more"
         )
-    if side > max(look.size):
-        reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(look.size)} or less")
+    if side > max(fingerprint.size):
+        reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(fingerprint.size)} or less")
     batch_size = TILED["batch_size"]
-    passes = look.num_validation * len(Views(side, recipe.tile_overlap).grid(*look.size)) // batch_size
-    length = {"steps": max(MIN_STEPS, MIN_PASSES * look.num_pairs // batch_size), "epoch_steps": max(100, passes)}
+    passes = fingerprint.num_validation * len(Views(side, recipe.tile_overlap).grid(*fingerprint.size)) // batch_size
+    length = {
+        "steps": max(MIN_STEPS, MIN_PASSES * fingerprint.num_pairs // batch_size),
+        "epoch_steps": max(100, passes),
+    }
     return Plan(TILED | {"tile": side, "tile_zoom": zoom, "size": round(side * zoom)} | length, reasons)
 
 
-def _plan_whole_images(look: Look, recipe: Recipe) -> Plan:
+def _plan_whole_images(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
     size = (WHOLE_SIZE, WHOLE_SIZE) if "size" in recipe.plan else recipe.height_width
     reasons = [f"whole images at {size[0]}x{size[1]} pixels"]
-    if look.thickness * min(size[0] / look.size[0], size[1] / look.size[1]) < 1:
+    if fingerprint.thickness * min(size[0] / fingerprint.size[0], size[1] / fingerprint.size[1]) < 1:
         reasons.append("warning: objects are thinner than a pixel there: use tiles, or a larger size")
-    steps = max(MIN_STEPS, MIN_PASSES * look.num_pairs // WHOLE["batch_size"])
+    steps = max(MIN_STEPS, MIN_PASSES * fingerprint.num_pairs // WHOLE["batch_size"])
     return Plan(WHOLE | {"steps": steps, "epoch_steps": 100}, reasons)
 
 

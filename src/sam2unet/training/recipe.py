@@ -51,7 +51,7 @@ PLANNED = (
     "trunk", "size", "tile", "tile_zoom", "object_share", "detail", "steps", "epoch_steps", "batch_size", "lr",
     "trunk_lr", "loss", "flip_horizontal", "flip_vertical", "quarter_turns", "colour",
 )  # fmt: skip
-"""Keys that can be left to a look at the data; see `plan`."""
+"""Keys whose values can be chosen from the training data; see `plan.make_plan`."""
 AUGMENTATION = (
     "flip_horizontal", "flip_vertical", "quarter_turns", "rotation", "zoom", "crop", "colour", "blur", "noise"
 )  # fmt: skip

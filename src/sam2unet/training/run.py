@@ -36,7 +36,7 @@ from .estimate import STEPS, estimate_run, out_of_memory_is_input_error
 from .examples import pick_examples
 from .loading import PairDataModule, RunLength, run_length, training_batches
 from .module import Loss, SegmentationModule
-from .plan import describe_plan, follow, look_at, make_plan, median_size, take_over
+from .plan import describe_plan, follow, make_plan, median_size, read_fingerprint, take_over
 from .progress import ProgressBar
 from .recipe import Recipe, load_recipe, save_recipe
 from .report import Report, describe_environment
@@ -153,7 +153,7 @@ def train(  # noqa: PLR0913 (a public function; the keyword-only arguments all h
         return _Training(folder, resolved, record, listing, torch_device, loss, augment, console).run(bool(resume))
 
 
-def rehearse(
+def dry_run(
     data: str | Path, recipe: str | Path = "auto", *, device: str = "auto", console: Console | None = None,
     **changes: Any,
 ) -> Recipe:  # fmt: skip
@@ -175,7 +175,7 @@ def rehearse(
     console = console or Console(stderr=True, highlight=False)
     loaded = load_recipe(recipe, changes)
     listing = find_pairs(data, loaded.data_options)
-    return _Training(Path(), loaded, RunRecord(str(data)), listing, find_device(device), None, None, console).rehearse()
+    return _Training(Path(), loaded, RunRecord(str(data)), listing, find_device(device), None, None, console).dry_run()
 
 
 def start_run(folder: Path, data: str | Path | None, recipe: Recipe) -> tuple[Recipe, RunRecord]:
@@ -242,7 +242,7 @@ class _Training:
         planned = dataclasses.replace(self, recipe=self._planned(check, training, validation, bool(trunk_file)))
         return planned._train(check, (training, validation), trunk_file, checkpoint)
 
-    def rehearse(self) -> Recipe:
+    def dry_run(self) -> Recipe:
         """Print what a run would do, and how long it would take; return its recipe."""
         check = self._check_data()
         training, validation = self._split(check)
@@ -266,11 +266,11 @@ class _Training:
         if not self.recipe.plan:
             return self.recipe
         with progress_bar(self.console, "measuring the objects") as progress:
-            look = look_at(check, training, len(validation), self.recipe, has_trunk_weights, progress)
+            fingerprint = read_fingerprint(check, training, len(validation), self.recipe, has_trunk_weights, progress)
         given = self.recipe
         if given.start_from:
             given = take_over(given, load_model(given.start_from).card)
-        plan = make_plan(look, given)
+        plan = make_plan(fingerprint, given)
         recipe = follow(given, plan)
         self._print(describe_plan(plan, self.recipe, recipe))
         return recipe

@@ -54,11 +54,6 @@ class Preprocessing:
         """How masks are read."""
         return parse_mask_values(self.mask_values)
 
-    @property
-    def mean_colour(self) -> tuple[int, ...]:
-        """RGB colour that is about zero when normalised: what surrounds an image that is smaller than a tile."""
-        return tuple(round(255 * value) for value in self.mean)
-
     def network_input(self, image: Image.Image) -> Tensor:
         """Resize and normalise an RGB image: (3, height, width) float32."""
         return self.normalise(self.pixels(image, self.size))

@@ -23,12 +23,14 @@ CACHE_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where training tiles lie in an image."""
+    """Draws the positions of training tiles."""
 
     side: int
     """In pixels of the image."""
     object_share: float
     """Fraction of the tiles that contain a pixel of the object drawn at random; the others lie anywhere."""
+    padding: tuple[int, ...]
+    """RGB colour of what lies outside of the image."""
 
     def draw(self, mask: PackedMask, rng: np.random.Generator) -> tuple[int, int]:
         """Return (top, left) of a tile, negative where the image is smaller than a tile.
@@ -145,7 +147,7 @@ class TileDataset(Dataset[tuple[Tensor, Tensor, int]]):
         mask = self._files.mask(key.pair_index)
         rng = np.random.default_rng((self.seed, key.epoch, key.pair_index))
         top, left = self.tiles.draw(mask, rng)
-        tile = self._files.cut(key.pair_index, top, left, side, preprocessing.mean_colour)
+        tile = self._files.cut(key.pair_index, top, left, side, self.tiles.padding)
         image = preprocessing.pixels(Image.fromarray(tile), key.size)
         target = preprocessing.resize_mask(mask.cut(top, left, side), key.size)
         for augment in self.augmentations:

@@ -148,7 +148,7 @@ class TiffReader:
     def read_box(self, index: int, box: Box) -> RawImage | None:
         """Decode the tiles or strips of a page that a box covers, as `read` does; None if it has no such parts."""
         page = self._page(index)
-        if page.axes not in ("YX", "YXS") or len(page.dataoffsets) == 1:
+        if page.axes not in ("YX", "YXS") or len(page.dataoffsets) == 1 or page.photometric == LAB:
             return None
         left, top, right, bottom = box
         pixels = np.zeros((bottom - top, right - left, *page.shape[2:]), page.dtype)
