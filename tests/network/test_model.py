@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sam2unet.network import SAM2UNet, deep_supervision_loss
+from sam2unet.network import SAM2UNet, deep_supervision_loss, dice_loss
 
 
 @pytest.mark.parametrize("classes", [1, 4])
@@ -56,3 +56,28 @@ def test_traced_networks_need_no_operators_of_our_own(network, tmp_path):
     images, model = torch.randn(1, 3, 64, 64), network()
     torch.jit.trace(model, images).save(tmp_path / "traced.pt")
     torch.testing.assert_close(torch.jit.load(tmp_path / "traced.pt")(images), model(images))
+
+
+def test_the_detail_branch_resolves_single_pixels():
+    """Stripes one pixel wide: logits that are enlarged from stride 4 can't follow them."""
+    stripes = torch.zeros(1, 1, 64, 64)
+    stripes[..., ::2] = 1
+    images = 2 * stripes.expand(2, 3, 64, 64).clone() - 1
+    images[1] = -images[1]
+    target = images[:, :1].clamp(min=0)
+
+    def dice(detail):
+        torch.manual_seed(0)
+        model = SAM2UNet("pico", detail=detail)
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+        for _ in range(25):
+            optimizer.zero_grad()
+            outputs = model(images, deep_supervision=True)
+            assert [output.shape for output in outputs] == [target.shape] * (4 if detail else 3)
+            deep_supervision_loss(outputs, target, dice_loss).backward()
+            optimizer.step()
+        found = outputs[0] > 0
+        return 2 * (found * target).sum() / (found.sum() + target.sum())
+
+    assert dice(8) > 0.9
+    assert dice(0) < 0.75

@@ -65,7 +65,7 @@ def test_the_thinnest_of_several_classes_counts(tmp_path):
 
 
 @pytest.mark.parametrize("has_trunk_weights", [False, True])
-@pytest.mark.parametrize("thickness", [1.0, 3.0, 12.0, 80.0, float("nan")])
+@pytest.mark.parametrize("thickness", [1.0, 3.0, 12.0, 80.0, 150.0, float("nan")])
 @pytest.mark.parametrize("size", [(100, 120), (584, 565), (3000, 4000)])
 @pytest.mark.parametrize("num_pairs", [1, 40, 20_000])
 def test_every_plan_is_a_recipe(num_pairs, size, thickness, has_trunk_weights):
@@ -111,6 +111,12 @@ def test_what_is_given_is_not_planned():
 def test_lines_of_a_pixel_are_enlarged():
     values = make_plan(Fingerprint(20, 3, (500, 500), 1.2, False), load_recipe("auto")).values
     assert (values["tile"], values["tile_zoom"]) == (64, 2)
+
+
+@pytest.mark.parametrize(("thickness", "tile", "zoom"), [(60, 480, 4 / 15), (300, 1280, 0.1)])
+def test_small_objects_in_huge_images_are_shown_smaller(thickness, tile, zoom):
+    values = make_plan(Fingerprint(20, 3, (8000, 8000), thickness, False), load_recipe("auto")).values
+    assert (values["tile"], values["tile_zoom"], values["size"]) == (tile, pytest.approx(zoom), 128)
 
 
 @pytest.mark.parametrize(

@@ -291,10 +291,6 @@ def _convs(b: GraphBuilder, w: Weights, x: str, stride: int = 1) -> str:
 
 def _detail_branch(b: GraphBuilder, w: Weights, images: str, x: str, size: tuple[int, int]) -> str:
     """Return the logits, at stride 1; see `network.DetailBranch`."""
-    height, width = size
-    stride1 = _convs(b, w.submodule("stride1"), images)
-    stride2 = _convs(b, w.submodule("stride2"), stride1, stride=2)
-    x = b.conv(x, *w.layer("reduce"))
-    x = _up_step(b, w.submodule("ups.0"), x, stride2, (height // 2, width // 2))
-    x = _up_step(b, w.submodule("ups.1"), x, stride1, (height, width))
-    return b.conv(x, *w.layer("head"))
+    stem = _convs(b, w.submodule("stem"), images, stride=2)
+    x = _up_step(b, w.submodule("up"), b.conv(x, *w.layer("reduce")), stem, (size[0] // 2, size[1] // 2))
+    return b.add("DepthToSpace", b.conv(x, *w.layer("head")), blocksize=2, mode="CRD")

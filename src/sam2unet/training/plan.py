@@ -17,16 +17,19 @@ WHOLE_SIZE = 352
 """Size at which whole images are shown, as published."""
 THIN = 16.0
 """Thickness of objects in an image shown at `WHOLE_SIZE`, in pixels, below which tiles are trained on: four cells of
-the published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels;
-on objects of 40 pixels and more they were not tried."""
+the published decoder, which has one logit for 4x4 pixels. Tiles won on nuclei, of 12 pixels; on
+objects of 40 pixels and more they were not tried."""
 MIN_THICKNESS = 2.0
-"""Thickness in pixels below which tiles are shown twice as large."""
+"""Thickness in pixels below which tiles are shown twice as large. Objects thicker than `THIN` are shown that thick: a
+tile holds several of them, with what is around them."""
+MIN_ZOOM = 0.1
+"""The least `tile_zoom` that a recipe may have."""
 TILE_INPUT = 128
 """Side of the network's input that shows a tile, in pixels: small, so that a step is short and shows many images."""
 MIN_STEPS, MIN_PASSES = 3000, 20
 """Least optimizer steps, and least passes over the data: a set of 20 images would see 100 steps in 20 passes."""
 TILED: dict[str, Any] = {
-    "detail": 16, "loss": "dice", "batch_size": 8, "object_share": 0.33, "flip_horizontal": 0.5,
+    "detail": 32, "loss": "dice", "batch_size": 8, "object_share": 0.33, "flip_horizontal": 0.5,
     "flip_vertical": 0.5, "quarter_turns": 0.75, "colour": 0.2,
 }  # fmt: skip
 """Thin objects: where the pixels go matters more than anything else, then the loss, then that nothing is shown twice
@@ -147,13 +150,15 @@ def take_over(recipe: Recipe, card: Card) -> Recipe:
 
 
 def _plan_tiles(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
-    wanted = 2.0 if fingerprint.thickness < MIN_THICKNESS else 1.0
+    thickness = fingerprint.thickness
+    wanted = 2.0 if thickness < MIN_THICKNESS else max(MIN_ZOOM, THIN / thickness) if thickness > THIN else 1.0
     side = recipe.tile or round(TILE_INPUT / wanted)
     zoom = recipe.tile_zoom if "tile_zoom" not in recipe.plan else nearest_multiple(side * wanted) / side
-    reasons = [f"thin, so tiles of {side} pixels, shown {zoom:.3g} times as large and decoded to single pixels"]
-    if fingerprint.thickness * zoom < 1:
+    scale = "at their own scale" if zoom == 1 else f"shown {zoom:.3g} times as large"
+    reasons = [f"thin or small, so tiles of {side} pixels, {scale}, decoded to single pixels"]
+    if thickness * zoom < 1:
         reasons.append(
-            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / fingerprint.thickness:.1g} or more"
+            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / thickness:.1g} or more"
         )
     if side > max(fingerprint.size):
         reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(fingerprint.size)} or less")
