@@ -157,9 +157,7 @@ def _plan_tiles(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
     scale = "at their own scale" if zoom == 1 else f"shown {zoom:.3g} times as large"
     reasons = [f"thin or small, so tiles of {side} pixels, {scale}, decoded to single pixels"]
     if thickness * zoom < 1:
-        reasons.append(
-            f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / thickness:.1g} or more"
-        )
+        reasons.append(f"warning: they are thinner than a pixel there: use a tile_zoom of {1 / thickness:.1g} or more")
     if side > max(fingerprint.size):
         reasons.append(f"warning: most images are smaller than a tile: use a tile of {max(fingerprint.size)} or less")
     batch_size = TILED["batch_size"]
