@@ -14,7 +14,10 @@ from peer_sets import SETS, write_list
 from peer_unet import read_pair, read_rows
 from PIL import Image
 from quality import read_epochs, sam2unet, split_run
-from results import report
+from results import package_hash, report
+from timed_process import ROOT
+
+from sam2unet.files import atomic_path
 
 CALIBRATION_STEPS = 100
 PEER = "unet"
@@ -72,6 +75,25 @@ def train_run(run: str, pairs: Path, minutes: float, seed: int, out: Path) -> di
     return result | {"seed": seed, "dice": mean_dice(pairs, out)}
 
 
+def train_round(runs: list[str], pairs: Path, minutes: float, seed: int) -> dict[str, dict[str, Any]]:
+    """Train the runs in turns, or return what an earlier process found with the same src/ and runs."""
+    name = f"{pairs.stem} {minutes:g} {seed}"
+    path, source = pairs.with_name(f"{name}.json"), package_hash(ROOT)
+    if path.exists():
+        known = json.loads(path.read_text())
+        found: dict[str, dict[str, Any]] = known["found"]
+        if source and known["source"] == source and list(found) == runs:
+            return found
+    found = {}
+    for run in runs:
+        folder = f"{name} {run}".replace("/", "_").replace(":", " ")
+        print(folder, file=sys.stderr, flush=True)
+        found[run] = train_run(run, pairs, minutes, seed, pairs.with_name(folder))
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps({"source": source, "found": found}))
+    return found
+
+
 def compare(options: argparse.Namespace) -> None:
     """Train the runs on each set, for each number of minutes and each seed in turns, and report after each round."""
     options.out.mkdir(parents=True, exist_ok=True)
@@ -82,12 +104,8 @@ def compare(options: argparse.Namespace) -> None:
     for name in options.sets or SETS:
         pairs = write_list(name, options.data, options.out)
         for minutes in options.minutes:
-            found: dict[str, list[dict[str, Any]]] = {run: [] for run in runs}
-            for seed in options.seeds:
-                for run in runs:
-                    folder = f"{name} {minutes:g} {seed} {run}".replace("/", "_").replace(":", " ")
-                    print(folder, file=sys.stderr, flush=True)
-                    found[run].append(train_run(run, pairs, minutes, seed, options.out / folder))
+            rounds = [train_round(runs, pairs, minutes, seed) for seed in options.seeds]
+            found = {run: [found[run] for found in rounds] for run in runs}
             figures.append({"set": name, "minutes": minutes, "runs": found})
             rows.append([name, f"{minutes:g}", *map(format_cell, found.values())])
             report(head, rows, {"rows": figures}, options.json)

@@ -86,12 +86,18 @@ def describe_machine() -> dict[str, Any]:
 def git_state(checkout: Path) -> dict[str, Any]:
     """The commit of a checkout, and whether files other than results differ from it; None outside of git."""
 
-    def git(*arguments: str) -> str | None:
-        done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True)
-        return None if done.returncode else done.stdout.strip()
+    changes = _git(checkout, "status", "--porcelain", "--", ".", ":!speed/results")
+    return {"commit": _git(checkout, "rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
-    changes = git("status", "--porcelain", "--", ".", ":!speed/results")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+
+def package_hash(checkout: Path) -> str | None:
+    """Git's hash of a checkout's src/ as committed; None outside of git, or if files there differ from it."""
+    return None if _git(checkout, "status", "--porcelain", "--", "src") else _git(checkout, "rev-parse", "HEAD:src")
+
+
+def _git(checkout: Path, *arguments: str) -> str | None:
+    done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True)
+    return None if done.returncode else done.stdout.strip()
 
 
 def typed_command(argv: list[str]) -> str:

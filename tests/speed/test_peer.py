@@ -96,10 +96,12 @@ def in_this_process(monkeypatch, run):
 def test_each_run_is_a_column_with_its_scores(pairs, tmp_path, in_this_process, run_script, monkeypatch):
     monkeypatch.setattr("peer.write_list", lambda name, root, out: pairs)
     short = "auto:trunk=pico;size=32;workers=0;epoch_steps=2;batch_size=2"
-    result = run_script(
+    monkeypatch.setattr("peer.package_hash", lambda checkout: "a")
+    command = (
         "quality", tmp_path, "--peer", "--minutes", "0.01", "--seeds", "3", "--sets", "nuclei", "--out",
         tmp_path / "runs", "unet", short,
     )  # fmt: skip
+    result = run_script(*command)
     (row,), (figures,) = result["table"]["rows"], result["figures"]["rows"]
     assert result["table"]["head"] == ["set", "minutes", "plain U-Net", f"`{short}`"]
     assert row[:2] == ["nuclei", "0.01"]
@@ -107,5 +109,13 @@ def test_each_run_is_a_column_with_its_scores(pairs, tmp_path, in_this_process, 
         assert cell == f"{found['dice']:.3f} ({found['steps']} steps)"
         assert found["seed"] == 3
         assert 0 < found["minutes"] < 1
-    masks = tmp_path / "runs" / f"nuclei 0.01 3 {short}".replace(":", " ")
+    masks = pairs.with_name(f"scenes 0.01 3 {short}".replace(":", " "))
     assert sorted(path.name for path in masks.iterdir()) == ["0.png", "1.png", "2.png"]
+    with monkeypatch.context() as again:  # the round is there
+        again.setattr("peer.train_run", lambda *arguments: pytest.fail("trained again"))
+        assert run_script(*command)["figures"] == result["figures"]
+    trained = []
+    monkeypatch.setattr("peer.package_hash", lambda checkout: "b")  # src/ has changed
+    monkeypatch.setattr("peer.train_run", lambda run, *_: trained.append(run) or {"dice": 1.0, "steps": 1})
+    run_script(*command)
+    assert trained == ["unet", short]

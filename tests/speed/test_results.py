@@ -54,6 +54,25 @@ def test_git_state_ignores_results(repository):
 
 
 @needs_git
+def test_the_hash_of_the_package_is_that_of_src_alone(repository, tmp_path_factory):
+    from results import package_hash
+
+    def commit(file):
+        (repository / file).parent.mkdir(exist_ok=True)
+        (repository / file).write_text(file)
+        assert (package_hash(repository) is None) == file.startswith("src")
+        git(repository, "add", ".")
+        git(repository, "commit", "-qm", file)
+        return package_hash(repository)
+
+    assert package_hash(repository) is None
+    first = commit("src/a.py")
+    assert commit("b.py") == first
+    assert commit("src/c.py") not in (None, first)
+    assert package_hash(tmp_path_factory.mktemp("elsewhere")) is None
+
+
+@needs_git
 def test_git_state_outside_of_a_repository(tmp_path):
     from results import git_state
 
