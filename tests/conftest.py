@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import zlib
@@ -23,6 +24,12 @@ from . import pico as pico_trunk
 PARITY = Path(__file__).parent / "parity"
 sys.path.insert(0, str(PARITY))
 from fill import fill  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell lets what it starts with `&` ignore Ctrl-C, and so do the processes that tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
