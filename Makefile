@@ -11,16 +11,16 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 .PHONY: demo test kills bounds clean
 
 demo: .venv/package
-	@set -eu; data='$(DATA)'; options='--epochs 6'; \
+	@set -eu; data='$(DATA)'; options='--steps 600'; \
 	case "$$(realpath -m "$${data:-.}")/" in "$(CURDIR)/runs/demo/"*) \
 		echo "DATA=$$data lies in runs/demo, which is deleted first: move it elsewhere" >&2; exit 2;; \
 	esac; rm -rf runs/demo; set -x; \
 	if [ -z "$$data" ]; then \
-		data=runs/demo/data; options='--epochs 10 --size 128'; $(BIN)/sam2unet data scenes $$data; \
+		data=runs/demo/data; options='--epochs 20 --size 128'; $(BIN)/sam2unet data scenes $$data; \
 	elif [ ! -d "$$data/test" ]; then \
 		$(BIN)/sam2unet data split "$$data" --out runs/demo/data; data=runs/demo/data; \
 	fi; \
-	$(BIN)/sam2unet train "$$data" --out runs/demo --trunk tiny --trunk-weights none $$options; \
+	$(BIN)/sam2unet train "$$data" --out runs/demo --trunk-weights none $$options; \
 	$(BIN)/sam2unet predict runs/demo/best.safetensors "$$data/test" --out runs/demo/masks \
 		--overlay --save probability; \
 	$(BIN)/sam2unet evaluate runs/demo/masks "$$data/test" --json runs/demo/metrics.json \

@@ -1,6 +1,7 @@
 """Ours against the plain U-Net that a user would train instead: equal wall time, in turns; see speed/quality.py."""
 
 import argparse
+import hashlib
 import json
 import shutil
 import statistics
@@ -14,7 +15,7 @@ from peer_sets import SETS, write_list
 from peer_unet import read_pair, read_rows
 from PIL import Image
 from quality import read_epochs, sam2unet, split_run
-from results import package_hash, report
+from results import committed, report
 from timed_process import ROOT
 
 from sam2unet.files import atomic_path
@@ -22,6 +23,8 @@ from sam2unet.files import atomic_path
 CALIBRATION_STEPS = 100
 PEER = "unet"
 """Name of the run of the plain U-Net."""
+CODE = "src", "speed/peer.py", "speed/peer_sets.py", "speed/peer_unet.py"
+"""What the results depend on."""
 
 
 def train_ours(
@@ -76,21 +79,22 @@ def train_run(run: str, pairs: Path, minutes: float, seed: int, out: Path) -> di
 
 
 def train_round(runs: list[str], pairs: Path, minutes: float, seed: int) -> dict[str, dict[str, Any]]:
-    """Train the runs in turns, or return what an earlier process found with the same src/ and runs."""
+    """Train the runs in turns, or return what an earlier process found with the same code, pairs and runs."""
     name = f"{pairs.stem} {minutes:g} {seed}"
-    path, source = pairs.with_name(f"{name}.json"), package_hash(ROOT)
-    if path.exists():
-        known = json.loads(path.read_text())
-        found: dict[str, dict[str, Any]] = known["found"]
-        if source and known["source"] == source and list(found) == runs:
-            return found
-    found = {}
+    code = committed(ROOT, *CODE)
+    digest = hashlib.sha256(json.dumps([code, pairs.read_text(), runs]).encode()).hexdigest()
+    path = pairs.with_name(f"{name} {digest[:8]}.json")
+    found: dict[str, dict[str, Any]] = {}
+    if code and path.exists():
+        print(f"{name}: as found before, in {path}", file=sys.stderr, flush=True)
+        found = json.loads(path.read_text())
+        return found
     for run in runs:
         folder = f"{name} {run}".replace("/", "_").replace(":", " ")
         print(folder, file=sys.stderr, flush=True)
         found[run] = train_run(run, pairs, minutes, seed, pairs.with_name(folder))
     with atomic_path(path) as partial:
-        partial.write_text(json.dumps({"source": source, "found": found}))
+        partial.write_text(json.dumps(found))
     return found
 
 

@@ -12,7 +12,7 @@ epochs to see how long one takes here, then anew for as many as fit in the minut
 With --peer, `train` as it ships is compared with MONAI's BasicUNet on patches (pip install 'sam2unet[peers]'), on the
 sets of peer_sets.py below DATA: each in a process of its own, in turns, for the same wall time, which counts training
 and validation. Dice is the mean over the test images at threshold 0.5. Without runs these are auto and unet. A round,
-the runs of one set, time and seed, is not trained again if the folder of the runs has it from the same src/.
+the runs of one set, time and seed, is not trained again if --out holds its results from the same code as committed.
 """
 
 import argparse

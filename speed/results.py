@@ -90,9 +90,10 @@ def git_state(checkout: Path) -> dict[str, Any]:
     return {"commit": _git(checkout, "rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
 
-def package_hash(checkout: Path) -> str | None:
-    """Git's hash of a checkout's src/ as committed; None outside of git, or if files there differ from it."""
-    return None if _git(checkout, "status", "--porcelain", "--", "src") else _git(checkout, "rev-parse", "HEAD:src")
+def committed(checkout: Path, *paths: str) -> str | None:
+    """Git's hashes of files and folders as committed; None outside of git, or if one of them differs from that."""
+    changes = _git(checkout, "status", "--porcelain", "--", *paths)
+    return None if changes else _git(checkout, "ls-tree", "HEAD", *paths)
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:

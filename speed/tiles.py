@@ -1,10 +1,10 @@
 """Scores of predicting in tiles on thin structures: the sample scenes of lines, 1024 pixels a side.
 
-    python speed/tiles.py [--steps 480] [--picture docs/tiles.png]
+    python speed/tiles.py [--steps 480] [--example docs/tiles.png]
 
 A tiny network is trained from scratch on tiles of 128x128, resized to 256x256. Other images are then predicted whole,
 which shrinks them to 256x256, and in tiles. Dice and IoU are at threshold 0.5; passes are runs of the network.
-The picture shows a part of the first image, its mask, and what was found in the whole image and in tiles.
+The example shows a part of the first image, its mask, and the masks predicted whole and in tiles.
 """
 
 import argparse
@@ -30,9 +30,9 @@ VIEWS = {
     "tiles of 256, overlap 0.25": Views(256, 0.25),
     "tiles of 128, overlap 0.25, flips": Views(128, 0.25, flip=True),
 }
-PICTURED = "whole image", "tiles of 128, overlap 0.25"
+IN_EXAMPLE = "whole image", "tiles of 128, overlap 0.25"
 PART, ENLARGED, CAPTION = 160, 2, 24
-"""Side of the pictured part, how many times it is enlarged, and the height of a caption, in pixels."""
+"""Of the example: side of the part of the image, how many times it is enlarged, height of a caption; in pixels."""
 HEAD = ["views", "Dice", "IoU", "passes per image"]
 
 
@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=8, help="images to train on")
     parser.add_argument("--images", type=int, default=8, help="images to predict")
     parser.add_argument("--views", type=int, default=len(VIEWS), help="only the first so many rows")
-    parser.add_argument("--picture", type=Path, help="PNG file to write")
+    parser.add_argument("--example", type=Path, help="write an example to this PNG file")
     add_json_option(parser)
     return parser.parse_args()
 
@@ -62,26 +62,26 @@ def score_views(
     return rows, figures
 
 
-def draw_picture(data: Path, masks: Path, path: Path) -> None:
-    """Write panels of the part of the first image that has most of the object."""
+def draw_example(data: Path, masks: Path, path: Path) -> None:
+    """Write a row of panels that show the part of the first image with the most object pixels."""
     image = min((data / "images").iterdir())
     truth = Image.open(data / "masks" / f"{image.stem}.png")
     steps = range(0, SIDE - PART + 1, PART // 2)
     boxes = [(left, top, left + PART, top + PART) for top in steps for left in steps]
     box = max(boxes, key=lambda box: truth.crop(box).histogram()[255])
     panels = {"image": Image.open(image), "mask": truth}
-    found = [name for name in PICTURED if (masks / name).is_dir()]
+    found = [name for name in IN_EXAMPLE if (masks / name).is_dir()]
     panels |= {f"found in {name}": Image.open(masks / name / f"{image.stem}.png") for name in found}
     side, gap = PART * ENLARGED, 8
-    picture = Image.new("RGB", (len(panels) * (side + gap) - gap, side + CAPTION), "white")
-    draw = ImageDraw.Draw(picture)
+    row = Image.new("RGB", (len(panels) * (side + gap) - gap, side + CAPTION), "white")
+    draw = ImageDraw.Draw(row)
     for index, (caption, panel) in enumerate(panels.items()):
         left = index * (side + gap)
         draw.text((left, 2), caption, "black", ImageFont.load_default(16))
         part = panel.convert("RGB").crop(box)
-        picture.paste(part.resize((side, side), Image.Resampling.NEAREST), (left, CAPTION))
+        row.paste(part.resize((side, side), Image.Resampling.NEAREST), (left, CAPTION))
     with atomic_path(path) as partial:
-        picture.save(partial)
+        row.save(partial)
 
 
 def main() -> None:
@@ -95,8 +95,8 @@ def main() -> None:
         )  # fmt: skip
         views = dict([*VIEWS.items()][: options.views])
         rows, figures = score_views(run.best, root / "scenes/test", SIDE, root / "masks", views)
-        if options.picture:
-            draw_picture(root / "scenes/test", root / "masks", options.picture)
+        if options.example:
+            draw_example(root / "scenes/test", root / "masks", options.example)
     report(HEAD, rows, {"rows": figures}, options.json)
 
 

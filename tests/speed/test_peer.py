@@ -96,7 +96,7 @@ def in_this_process(monkeypatch, run):
 def test_each_run_is_a_column_with_its_scores(pairs, tmp_path, in_this_process, run_script, monkeypatch):
     monkeypatch.setattr("peer.write_list", lambda name, root, out: pairs)
     short = "auto:trunk=pico;size=32;workers=0;epoch_steps=2;batch_size=2"
-    monkeypatch.setattr("peer.package_hash", lambda checkout: "a")
+    monkeypatch.setattr("peer.committed", lambda *paths: "a")
     command = (
         "quality", tmp_path, "--peer", "--minutes", "0.01", "--seeds", "3", "--sets", "nuclei", "--out",
         tmp_path / "runs", "unet", short,
@@ -115,7 +115,7 @@ def test_each_run_is_a_column_with_its_scores(pairs, tmp_path, in_this_process, 
         again.setattr("peer.train_run", lambda *arguments: pytest.fail("trained again"))
         assert run_script(*command)["figures"] == result["figures"]
     trained = []
-    monkeypatch.setattr("peer.package_hash", lambda checkout: "b")  # src/ has changed
+    monkeypatch.setattr("peer.committed", lambda *paths: "b")  # the code has changed
     monkeypatch.setattr("peer.train_run", lambda run, *_: trained.append(run) or {"dice": 1.0, "steps": 1})
     run_script(*command)
     assert trained == ["unet", short]

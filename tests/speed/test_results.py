@@ -54,22 +54,22 @@ def test_git_state_ignores_results(repository):
 
 
 @needs_git
-def test_the_hash_of_the_package_is_that_of_src_alone(repository, tmp_path_factory):
-    from results import package_hash
+def test_committed_changes_with_the_named_files_alone(repository, tmp_path_factory):
+    from results import committed
 
     def commit(file):
         (repository / file).parent.mkdir(exist_ok=True)
         (repository / file).write_text(file)
-        assert (package_hash(repository) is None) == file.startswith("src")
+        assert (committed(repository, "src", "code.py") is None) == (file != "b.py")
         git(repository, "add", ".")
         git(repository, "commit", "-qm", file)
-        return package_hash(repository)
+        return committed(repository, "src", "code.py")
 
-    assert package_hash(repository) is None
-    first = commit("src/a.py")
-    assert commit("b.py") == first
-    assert commit("src/c.py") not in (None, first)
-    assert package_hash(tmp_path_factory.mktemp("elsewhere")) is None
+    states = [commit(file) for file in ("src/a.py", "b.py", "src/c.py", "code.py")]
+    assert states[0] == states[1]
+    assert None not in states
+    assert len({*states}) == 3
+    assert committed(tmp_path_factory.mktemp("elsewhere"), "src") is None
 
 
 @needs_git

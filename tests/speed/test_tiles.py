@@ -26,11 +26,11 @@ def test_score_views_agrees_with_numpy_on_the_written_masks(model_file, tmp_path
         assert row[:3] == [name, f"{np.mean(dice):.3f}", f"{np.mean(iou):.3f}"]
 
 
-def test_a_network_is_trained_scored_and_pictured(run_script, tmp_path):
-    picture = tmp_path / "tiles.png"
-    options = "--steps", "2", "--train", "2", "--images", "1", "--views", "1", "--picture", str(picture)
+def test_a_network_is_trained_scored_and_shown(run_script, tmp_path):
+    example = tmp_path / "tiles.png"
+    options = "--steps", "2", "--train", "2", "--images", "1", "--views", "1", "--example", str(example)
     result = run_script("tiles", *options)
-    panels = np.asarray(Image.open(picture).convert("L"))[24:]
+    panels = np.asarray(Image.open(example).convert("L"))[24:]
     assert panels.shape == (320, 3 * 320 + 2 * 8)  # image, mask, whole image
     assert {*np.unique(panels[:, 328:648])} == {0, 255}  # the mask
     (row,), (figure,) = result["table"]["rows"], result["figures"]["rows"]

@@ -42,7 +42,7 @@ class SAM2UNet(nn.Module):
     Args:
         trunk: "nano", "tiny", "small", "base_plus" or "large".
         classes: 1 for foreground against background; else the number of classes, including background (0).
-        detail: channels of the detail branch, which decodes single pixels; 0: none, as published.
+        detail: channels of the detail branch, which computes logits for single pixels; 0: none, as published.
 
     Raises:
         ValueError: unknown trunk, fewer than one class, or a negative number of channels.

@@ -40,8 +40,11 @@ WHOLE: dict[str, Any] = {
     "tile": None, "size": WHOLE_SIZE, "detail": 0, "loss": "structure", "batch_size": 4, "object_share": 0.0,
     "flip_horizontal": 0.5, "flip_vertical": 0.0, "quarter_turns": 0.0, "colour": 0.2,
 }  # fmt: skip
-PRETRAINED, FROM_SCRATCH = {"lr": 1e-3, "trunk_lr": 1e-4}, {"lr": 3e-3, "trunk_lr": 1e-3}
-"""Learning rates. With the trunk nano the higher ones raised Dice on retinas, nuclei and lines alike."""
+PRETRAINED = {"lr": 1e-3, "trunk_lr": 1e-4}
+"""Learning rates of trunks with official weights."""
+NANO_TILES, NANO_WHOLE = {"lr": 3e-3, "trunk_lr": 1e-3}, {"lr": 1e-3, "trunk_lr": 3e-4}
+"""Learning rates of the trunk nano from scratch. For tiles the higher ones raised Dice on retinas, nuclei and lines
+alike; for whole images the lower ones did, on polyps and on the sample scenes."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def make_plan(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
         )
         plan.reasons.append(f"trunk {trunk}, since {reason}")
     from_scratch = trunk == "nano" and not recipe.start_from
-    return Plan(plan.values | {"trunk": trunk} | (FROM_SCRATCH if from_scratch else PRETRAINED), plan.reasons)
+    rates = PRETRAINED if not from_scratch else NANO_TILES if in_tiles else NANO_WHOLE
+    return Plan(plan.values | {"trunk": trunk} | rates, plan.reasons)
 
 
 def take_over(recipe: Recipe, card: Card) -> Recipe:
@@ -151,7 +155,11 @@ def take_over(recipe: Recipe, card: Card) -> Recipe:
 
 def _plan_tiles(fingerprint: Fingerprint, recipe: Recipe) -> Plan:
     thickness = fingerprint.thickness
-    wanted = 2.0 if thickness < MIN_THICKNESS else max(MIN_ZOOM, THIN / thickness) if thickness > THIN else 1.0
+    wanted = 1.0
+    if thickness < MIN_THICKNESS:
+        wanted = 2.0
+    elif thickness > THIN:
+        wanted = max(MIN_ZOOM, THIN / thickness)
     side = recipe.tile or round(TILE_INPUT / wanted)
     zoom = recipe.tile_zoom if "tile_zoom" not in recipe.plan else nearest_multiple(side * wanted) / side
     scale = "at their own scale" if zoom == 1 else f"shown {zoom:.3g} times as large"
