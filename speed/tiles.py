@@ -95,9 +95,9 @@ def main() -> None:
         )  # fmt: skip
         views = dict([*VIEWS.items()][: options.views])
         rows, figures = score_views(run.best, root / "scenes/test", SIDE, root / "masks", views)
+        report(HEAD, rows, {"rows": figures}, options.json)
         if options.example:
             draw_example(root / "scenes/test", root / "masks", options.example)
-    report(HEAD, rows, {"rows": figures}, options.json)
 
 
 if __name__ == "__main__":
