@@ -12,13 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from panels import draw_panels
 from results import add_json_option, report
 
 import sam2unet
 from sam2unet import Views
 from sam2unet.data import write_scenes
-from sam2unet.files import atomic_path
 from sam2unet.prediction import find_inputs, predict_folder
 
 TILE, SIDE = 128, 1024
@@ -31,8 +30,6 @@ VIEWS = {
     "tiles of 128, overlap 0.25, flips": Views(128, 0.25, flip=True),
 }
 IN_EXAMPLE = "whole image", "tiles of 128, overlap 0.25"
-PART, ENLARGED, CAPTION = 160, 2, 24
-"""Of the example: side of the part of the image, how many times it is enlarged, height of a caption; in pixels."""
 HEAD = ["views", "Dice", "IoU", "passes per image"]
 
 
@@ -62,28 +59,6 @@ def score_views(
     return rows, figures
 
 
-def draw_example(data: Path, masks: Path, path: Path) -> None:
-    """Write a row of panels that show the part of the first image with the most object pixels."""
-    image = min((data / "images").iterdir())
-    truth = Image.open(data / "masks" / f"{image.stem}.png")
-    steps = range(0, SIDE - PART + 1, PART // 2)
-    boxes = [(left, top, left + PART, top + PART) for top in steps for left in steps]
-    box = max(boxes, key=lambda box: truth.crop(box).histogram()[255])
-    panels = {"image": Image.open(image), "mask": truth}
-    found = [name for name in IN_EXAMPLE if (masks / name).is_dir()]
-    panels |= {f"found in {name}": Image.open(masks / name / f"{image.stem}.png") for name in found}
-    side, gap = PART * ENLARGED, 8
-    row = Image.new("RGB", (len(panels) * (side + gap) - gap, side + CAPTION), "white")
-    draw = ImageDraw.Draw(row)
-    for index, (caption, panel) in enumerate(panels.items()):
-        left = index * (side + gap)
-        draw.text((left, 2), caption, "black", ImageFont.load_default(16))
-        part = panel.convert("RGB").crop(box)
-        row.paste(part.resize((side, side), Image.Resampling.NEAREST), (left, CAPTION))
-    with atomic_path(path) as partial:
-        row.save(partial)
-
-
 def main() -> None:
     options = parse_arguments()
     with tempfile.TemporaryDirectory() as name:
@@ -97,7 +72,11 @@ def main() -> None:
         rows, figures = score_views(run.best, root / "scenes/test", SIDE, root / "masks", views)
         report(HEAD, rows, {"rows": figures}, options.json)
         if options.example:
-            draw_example(root / "scenes/test", root / "masks", options.example)
+            image = min((root / "scenes/test/images").iterdir())
+            found = {
+                f"found in {view}": root / "masks" / view / f"{image.stem}.png" for view in IN_EXAMPLE if view in views
+            }
+            draw_panels(image, root / "scenes/test/masks" / f"{image.stem}.png", found, options.example)
 
 
 if __name__ == "__main__":

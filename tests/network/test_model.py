@@ -24,6 +24,12 @@ def test_forward_names_a_size_that_is_no_multiple_of_32(network):
         network()(torch.zeros(1, 3, 352, 350))
 
 
+@pytest.mark.parametrize("detail", [-4, 6])
+def test_the_detail_branch_has_a_multiple_of_4_channels(detail):
+    with pytest.raises(ValueError, match=f"detail is {detail}: it must be 0 or a multiple of 4"):
+        SAM2UNet("tiny", detail=detail)
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("classes", [1, 3])
 def test_backward_reaches_every_trained_parameter(frozen, classes, network):

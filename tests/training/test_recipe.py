@@ -87,6 +87,7 @@ def test_save_recipe_writes_every_key_for_load_recipe(tmp_path):
      ({"steps": 9, "epochs": 9}, ["either epochs or steps"]), ({"epochs": None}, ["either epochs or steps"]),
      ({"tile": 100}, ["tile is 100", "100 pixels a side", "multiple of 32", "nearest tile is 96"]),
      ({"tile": 128, "tile_zoom": 1.9}, ["243.2 pixels", "tile is 134.737"]), ({"tile": 16}, ["tile is 16", "32"]),
+     ({"detail": 6}, ["detail is 6", "multiple of 4"]),
      ({"multi_scale": []}, ["multi_scale is []", "at least 1"]), ({"adapter_init": 0}, ["'small' or 'identity'"]),
      ({"precision": "64-true"}, ["precision is '64-true'", "'32-true' or 'bf16-mixed'"])],
 )  # fmt: skip

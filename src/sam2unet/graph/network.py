@@ -276,8 +276,10 @@ def _up_step(b: GraphBuilder, w: Weights, x: str, skip: str, size: tuple[int, in
 
 
 def _convs(b: GraphBuilder, w: Weights, x: str, stride: int = 1) -> str:
-    """Append two convolutions with norm and ReLU; the first has the stride. Batch norms are folded."""
+    """Append one or two convolutions with norm and ReLU; the first has the stride. Batch norms are folded."""
     for conv, norm in (("0", "1"), ("3", "4")):
+        if f"{conv}.weight" not in w:
+            break
         stride_here = stride if conv == "0" else 1
         if f"{norm}.running_var" in w:
             x = b.conv(x, *w.conv_before_norm(conv, norm), stride=stride_here)
@@ -291,6 +293,8 @@ def _convs(b: GraphBuilder, w: Weights, x: str, stride: int = 1) -> str:
 
 def _detail_branch(b: GraphBuilder, w: Weights, images: str, x: str, size: tuple[int, int]) -> str:
     """Return the logits, at stride 1; see `network.DetailBranch`."""
-    stem = _convs(b, w.submodule("stem"), images, stride=2)
+    pixels = _convs(b, w.submodule("fine_stem"), images)
+    stem = _convs(b, w.submodule("stem"), pixels, stride=2)
     x = _up_step(b, w.submodule("up"), b.conv(x, *w.layer("reduce")), stem, (size[0] // 2, size[1] // 2))
-    return b.add("DepthToSpace", b.conv(x, *w.layer("head")), blocksize=2, mode="CRD")
+    x = b.add("DepthToSpace", b.conv(x, *w.layer("spread")), blocksize=2, mode="CRD")
+    return b.conv(_convs(b, w.submodule("fine_convs"), b.add("Concat", pixels, x, axis=1)), *w.layer("head"))

@@ -42,7 +42,8 @@ class SAM2UNet(nn.Module):
     Args:
         trunk: "nano", "tiny", "small", "base_plus" or "large".
         classes: 1 for foreground against background; else the number of classes, including background (0).
-        detail: channels of the detail branch, which computes logits for single pixels; 0: none, as published.
+        detail: channels of the detail branch, which computes logits for single pixels; a multiple of 4; 0: none, as
+            published.
 
     Raises:
         ValueError: unknown trunk, fewer than one class, or a negative number of channels.
@@ -58,8 +59,8 @@ class SAM2UNet(nn.Module):
             raise ValueError(f"unknown trunk {trunk!r}: choose from {', '.join(HIERA_CONFIGS)}")
         if classes < 1:
             raise ValueError(f"classes is {classes}: it must be 1 or more")
-        if detail < 0:
-            raise ValueError(f"detail is {detail}: it must be 0 or more")
+        if detail < 0 or detail % 4:
+            raise ValueError(f"detail is {detail}: it must be 0 or a multiple of 4")
         self.card = Card(trunk=trunk, classes=classes, detail=detail)
         self.trunk_source: TrunkSource | None = None
         self.trunk = Hiera(HIERA_CONFIGS[trunk])

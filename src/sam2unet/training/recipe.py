@@ -68,7 +68,7 @@ class Recipe(BaseModel):
     start_from: Text | None
     train_trunk: Literal["auto", "none", "all"] | Annotated[Whole, Field(ge=1)]
     adapter_init: AdapterInit
-    detail: Annotated[Whole, Field(ge=0, le=256)]
+    detail: Annotated[Whole, Field(ge=0, le=256, multiple_of=4)]
     classes: Annotated[Whole, Field(ge=1, le=254)]
     class_names: list[str]
     class_weights: list[Annotated[float, Field(ge=0)]]
