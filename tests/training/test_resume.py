@@ -31,10 +31,13 @@ TILES = EVERY_STEP | {
 
 def run_with_kills(data: Path, out: Path, settings: dict, seed: int, max_kills: int) -> int:
     command = [sys.executable, KILLS, data, out, json.dumps(settings), seed, max_kills]
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=1800)
-    assert result.returncode == 0, result.stderr
-    print(f"{out.name}: {result.stdout.splitlines()[-1]}")
-    return json.loads(result.stdout.splitlines()[-1])["kills"]
+    logs = out.with_suffix(".out"), out.with_suffix(".err")  # no pipes: a loader process whose parent was killed while
+    with logs[0].open("w") as output, logs[1].open("w") as errors:  # it started never ends, and would keep them open
+        done = subprocess.run([*map(str, command)], stdout=output, stderr=errors, timeout=1800)
+    assert done.returncode == 0, logs[1].read_text()
+    last_line = logs[0].read_text().splitlines()[-1]
+    print(f"{out.name}: {last_line}")
+    return json.loads(last_line)["kills"]
 
 
 @pytest.mark.parametrize("kind", ["images", "tiles"])
