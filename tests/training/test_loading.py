@@ -1,6 +1,9 @@
 """Batches: their order in each process, their sizes, resuming inside an epoch."""
 
+import multiprocessing
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -139,3 +142,25 @@ def test_an_image_that_disappears_while_training_is_an_error_of_one_sentence(sce
         sam2unet.train(tmp_path / "data", out=tmp_path / "run", device="cpu", loss=remove_images, **settings)
     assert "\n" not in str(error.value)
     assert "no such file" in str(error.value)
+
+
+ORPHAN = """
+import multiprocessing, os, time
+from sam2unet.training.loading import _start_worker
+
+def work():
+    print("started", flush=True)
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(0.01)
+    _start_worker(0)
+    print("survived", flush=True)
+
+multiprocessing.Process(target=work).start()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="workers are forked on Linux only")
+def test_a_worker_whose_parent_was_killed_while_it_started_ends():
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=60)  # until both end
+    assert done.stdout == "started\n"

@@ -8,12 +8,10 @@ CHANNELS = 64
 """Channels of every feature map in the decoder."""
 
 
-def conv_norm_relu(
-    dim: int, dim_out: int, kernel: int = 3, stride: int = 1, instance_norm: bool = False
-) -> list[nn.Module]:
-    """Convolution without bias, batch norm or instance norm, ReLU."""
+def conv_norm_relu(dim: int, dim_out: int, stride: int = 1, instance_norm: bool = False) -> list[nn.Module]:
+    """3x3 convolution without bias, batch norm or instance norm, ReLU."""
     norm = nn.InstanceNorm2d(dim_out, affine=True) if instance_norm else nn.BatchNorm2d(dim_out)
-    return [nn.Conv2d(dim, dim_out, kernel, stride, padding=kernel // 2, bias=False), norm, nn.ReLU(inplace=True)]
+    return [nn.Conv2d(dim, dim_out, 3, stride, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
 
 
 class UpStep(nn.Module):

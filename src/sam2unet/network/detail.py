@@ -1,4 +1,4 @@
-"""The detail branch: the image's own pixels, joined to the decoder's last map in a further step. Not published."""
+"""The detail branch: the image's own pixels, joined to the decoder's last map in two further steps. Not published."""
 
 import torch
 import torch.nn.functional as F

@@ -46,7 +46,7 @@ class SAM2UNet(nn.Module):
             published.
 
     Raises:
-        ValueError: unknown trunk, fewer than one class, or a negative number of channels.
+        ValueError: unknown trunk, fewer than one class, or a number of channels that is not 0 or a multiple of 4.
 
     >>> import torch
     >>> SAM2UNet("tiny").eval()(torch.zeros(1, 3, 64, 96)).shape

@@ -1,5 +1,7 @@
 """Batches: their order, the loaders that can resume inside an epoch, and the Lightning data module."""
 
+import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -228,13 +230,20 @@ class PairDataModule(pl.LightningDataModule):
             dataset,
             batch_sampler=sampler,
             num_workers=workers,
-            worker_init_fn=_ignore_signals,
+            worker_init_fn=_start_worker,
             persistent_workers=workers > 0,
             pin_memory=bool(self.trainer and self.trainer.strategy.root_device.type == "cuda"),
         )
 
 
-def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and Slurm's SIGTERM, which reach every process, to the main one: it saves and ends its workers."""
+def _start_worker(worker: int) -> None:
+    """Leave Ctrl-C and Slurm's SIGTERM, which reach every process, to the main one: it saves and ends its workers.
+
+    Where the main one was killed before now, this one ends: torch compares its parent with that at the end of this
+    start, and would never notice.
+    """
+    parent = multiprocessing.parent_process()
+    if parent and multiprocessing.get_start_method() == "fork" and os.getppid() != parent.pid:
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
