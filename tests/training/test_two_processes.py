@@ -48,7 +48,7 @@ def load_states(folder: Path) -> list[dict[str, torch.Tensor]]:
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of an uninterrupted run of two processes, and what they printed."""
     folder = tmp_path_factory.mktemp("whole")
-    result = torchrun(SCRIPT, data, folder, 0)
+    result = torchrun(SCRIPT, data, folder, "start", 0)
     assert result.returncode == 0, result.stderr
     return folder, result.stderr
 
@@ -57,7 +57,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
 def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was killed inside its second epoch."""
     folder = tmp_path_factory.mktemp("killed")
-    assert torchrun(SCRIPT, data, folder, 5).returncode != 0
+    assert torchrun(SCRIPT, data, folder, "start", 5).returncode != 0
     assert not (folder / "rank0.pt").exists()
     return folder
 
@@ -129,7 +129,7 @@ def test_only_the_main_process_prints_and_writes(whole):
 
 def test_killed_inside_an_epoch_two_processes_resume_to_the_same_weights(data, whole, killed, tmp_path):
     shutil.copytree(killed, tmp_path / "copy")
-    result = torchrun(SCRIPT, data, tmp_path / "copy", 0)
+    result = torchrun(SCRIPT, data, tmp_path / "copy", "resume", 0)
     assert result.returncode == 0, result.stderr
     assert "Resuming after step 5 of 8" in result.stderr
     for state, expected in zip(load_states(tmp_path / "copy"), load_states(whole[0]), strict=True):

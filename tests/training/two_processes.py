@@ -1,6 +1,6 @@
-"""Trains under torchrun on two gloo processes and stores each one's final state; a script: two_processes.py DATA OUT N
+"""Trains under torchrun on two gloo processes and stores each one's final state.
 
-Resumes a run that OUT contains already. The first process dies after writing N checkpoints; 0: never.
+A script: two_processes.py DATA OUT start|resume N. The first process dies after writing N checkpoints; 0: never.
 """
 
 import os
@@ -26,7 +26,7 @@ RECIPE = EVERY_STEP | {
 }  # fmt: skip
 
 
-def main(data: Path, out: Path, die_after: int) -> None:
+def main(data: Path, out: Path, how: str, die_after: int) -> None:
     register()
     torch.set_num_threads(1)
     state, save_checkpoint, written = {}, CheckpointFiles.save_checkpoint, []
@@ -45,7 +45,7 @@ def main(data: Path, out: Path, die_after: int) -> None:
     train_in_float64(patch)
     patch.setattr(SegmentationModule, "on_validation_end", store_state)
     patch.setattr(CheckpointFiles, "save_checkpoint", save)
-    if (out / "run").exists():
+    if how == "resume":  # told, since one process may be here when the other has made the folder already
         train(resume=out / "run", device="cpu")
     else:
         train(data, out=out / "run", device="cpu", **RECIPE)
@@ -53,4 +53,4 @@ def main(data: Path, out: Path, die_after: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
